@@ -1,0 +1,107 @@
+// What a `.bpf.o` declares, as plain editable data: the product of opening, the input of loading.
+// Pure: the same object gives the same spec on every machine. Instructions are always kept in little-endian byte order
+// (every host that bpfkit loads on is little-endian); `littleEndian` tells what the file had.
+
+import type { Btf, CoreRelocationRecord, LineInfoRecord } from "../btf/index.js";
+import type { SectionDefinition } from "./sections.js";
+
+/** A relocation of one instruction against something outside its function, not yet applied. */
+export type RelocationSpec =
+  /** ldimm64 that wants a map's file descriptor. */
+  | { readonly kind: "map"; readonly insnIndex: number; readonly map: MapSpec }
+  /** ldimm64 that wants the address `offset` bytes into the single value of a data map. */
+  | { readonly kind: "data"; readonly insnIndex: number; readonly map: MapSpec; readonly offset: number }
+  /** call of a function of the same object. */
+  | { readonly kind: "call"; readonly insnIndex: number; readonly target: FunctionSpec }
+  /** ldimm64 that wants the address of a function of the same object (callbacks). */
+  | { readonly kind: "function"; readonly insnIndex: number; readonly target: FunctionSpec }
+  /** ldimm64 or call that refers to an undefined symbol (.kconfig or .ksyms). */
+  | { readonly kind: "extern"; readonly insnIndex: number; readonly name: string; readonly weak: boolean };
+
+/** A function of the object: an entry program, or a sub-program of `.text`. */
+export interface FunctionSpec {
+  readonly name: string;
+  readonly sectionName: string;
+  readonly sectionIndex: number;
+  /** Byte offset of the first instruction inside its section. */
+  readonly sectionOffset: number;
+  /** 8 bytes an instruction, little-endian, as compiled (no relocation applied). */
+  readonly insns: Uint8Array;
+  /** Sorted by instruction index. Indices count from the function's start. */
+  readonly relocations: readonly RelocationSpec[];
+  /** CO-RE records of this function; `insnOffset` is in bytes from the function's start. */
+  readonly coreRelocations: readonly CoreRelocationRecord[];
+  /** BTF id of the FUNC, 0 when .BTF.ext has none. */
+  readonly funcTypeId: number;
+  /** `insnOffset` in bytes from the function's start. */
+  readonly lineInfo: readonly LineInfoRecord[];
+  /** STB_LOCAL, or a visibility that makes the verifier treat it as static. */
+  readonly isStatic: boolean;
+  readonly isWeak: boolean;
+}
+
+/** An entry program. Fields that are not readonly may be edited until load. */
+export interface ProgramSpec extends FunctionSpec {
+  /** The matching row of the SEC() table, if any. */
+  readonly definition: SectionDefinition | undefined;
+  /** What follows the first slash of the section name, e.g. `raw_syscalls/sys_enter`; undefined for a bare name. */
+  readonly attachTarget: string | undefined;
+  /** BPF_PROG_TYPE_*; 0 when no SEC() row matches and the user has to say. */
+  type: number;
+  /** BPF_* attach type; 0 when the row has none. */
+  expectedAttachType: number;
+  /** BPF_F_SLEEPABLE and so on, from the SEC() row. */
+  flags: number;
+  /** False for `?`-prefixed sections. */
+  autoload: boolean;
+}
+
+/** Which global-data section a map is made from. */
+export type DataSectionKind = "data" | "rodata" | "bss";
+
+/** A map, declared in `.maps` or made from a data section. Fields that are not readonly may be edited until load. */
+export interface MapSpec {
+  /** The kernel-visible name; for plain data sections derived from the object's name (libbpf.md 3.4). */
+  readonly name: string;
+  /** `.maps`, or the data section. */
+  readonly sectionName: string;
+  /** Set for maps made from data sections. */
+  readonly dataKind: DataSectionKind | undefined;
+  /** BPF_MAP_TYPE_*. */
+  type: number;
+  keySize: number;
+  valueSize: number;
+  maxEntries: number;
+  /** BPF_F_*. */
+  flags: number;
+  mapExtra: bigint;
+  numaNode: number;
+  /** LIBBPF_PIN_NONE (0) or LIBBPF_PIN_BY_NAME (1). */
+  readonly pinning: 0 | 1;
+  /** BTF ids in the object's BTF; 0 when unknown. For data maps `valueTypeId` is the DATASEC. */
+  keyTypeId: number;
+  valueTypeId: number;
+  /** Definition of the inner maps of a map-in-map. */
+  readonly inner: MapSpec | undefined;
+  /** Data maps: a private copy of the section's bytes, zeros for .bss; written by the user before load. */
+  readonly initialValue: Uint8Array | undefined;
+  autocreate: boolean;
+}
+
+/** An opened object. */
+export interface ObjectSpec {
+  /** Object name: option, or the file's base name without `.bpf.o` or `.o`. Used in the names of data maps. */
+  readonly name: string;
+  readonly littleEndian: boolean;
+  /** From section `license`, "" when absent. */
+  readonly license: string;
+  /** From section `version`; undefined when absent. */
+  readonly kernelVersion: number | undefined;
+  readonly programs: readonly ProgramSpec[];
+  /** All functions that are no entry programs. */
+  readonly subprograms: readonly FunctionSpec[];
+  /** `.maps` in declaration order, then data sections in section order. */
+  readonly maps: readonly MapSpec[];
+  /** With DATASEC sizes, offsets and linkage fixed up (libbpf.md 3.1 step 6). */
+  readonly btf: Btf | undefined;
+}
