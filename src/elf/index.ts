@@ -1,0 +1,16 @@
+// The ELF room: sections, symbols and relocations of BPF object files. Pure: bytes in, data out.
+
+export { ByteReader } from "./byte-reader.js";
+export {
+  BpfRelocationType,
+  ElfMachine,
+  SectionFlag,
+  SectionType,
+  SpecialSection,
+  SymbolBinding,
+  SymbolType,
+  SymbolVisibility,
+} from "./constants.js";
+export { type ElfFile, parseElf } from "./parse.js";
+export { parseRelocations } from "./relocations.js";
+export type { ElfRelocation, ElfSection, ElfSymbol } from "./types.js";
