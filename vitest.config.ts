@@ -1,0 +1,40 @@
+// Two projects: the pure tests share their processes (fast), the tests that talk to the kernel run one file after the
+// other in a process each, so that a crash fails one file and nobody counts the neighbour's descriptors or events.
+import { defineConfig } from "vitest/config";
+
+/** Folders of test/ whose tests make no system call. */
+const pureRooms = "{elf,btf,insn,core-reloc,object,linker,house}";
+/** .ci/run sets this to get every single result as JSON beside what is printed. */
+const report = process.env.BPFKIT_TEST_REPORT;
+
+export default defineConfig({
+  test: {
+    // A native crash takes its process down: forks, not threads.
+    pool: "forks",
+    testTimeout: 20_000,
+    hookTimeout: 20_000,
+    reporters: report === undefined ? ["default"] : ["default", "json"],
+    ...(report === undefined ? {} : { outputFile: { json: report } }),
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "pure",
+          include: [`test/${pureRooms}/**/*.test.ts`, "test/*.test.ts"],
+          isolate: false,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "kernel",
+          include: ["test/**/*.test.ts"],
+          exclude: ["**/node_modules/**", `test/${pureRooms}/**`, "test/*.test.ts"],
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
+  },
+});
