@@ -1,0 +1,44 @@
+// The committed objects belong to the committed sources. No compiler is needed here; `build-fixtures.sh --check`, which
+// .ci/run calls, rebuilds them.
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+
+const folder = new URL("../../fixtures/", import.meta.url);
+const files = readdirSync(folder);
+const sources = files.filter((name) => name.endsWith(".bpf.c"));
+const objects = files.filter((name) => name.endsWith(".bpf.o"));
+
+/** Objects that are built in another way than `NAME.bpf.c` → `NAME.bpf.o`. */
+const variants = ["core.eb.bpf.o", "minimal.eb.bpf.o", "minimal.nobtf.bpf.o"];
+
+describe("fixtures", () => {
+  it("are one object per source, and the variants", () => {
+    expect(objects).toEqual([...sources.map((name) => name.replace(/c$/, "o")), ...variants].sort());
+  });
+
+  it("were built from the sources as they are (else: npm run fixtures)", () => {
+    const listed = readFileSync(new URL("SHA256SUMS", folder), "utf8");
+    const actual = [...sources, ...objects].sort().map((name) => {
+      const sum = createHash("sha256").update(readFileSync(new URL(name, folder)));
+      return `${sum.digest("hex")}  ${name}`;
+    });
+    expect(
+      listed
+        .trim()
+        .split("\n")
+        .sort((a, b) => (a.slice(66) < b.slice(66) ? -1 : 1)),
+    ).toEqual(actual);
+  });
+
+  it.each(objects)("%s is a BPF object and names no folder of the builder's machine", (name) => {
+    const bytes = readFileSync(new URL(name, folder));
+    const bigEndian = name.includes(".eb.");
+    expect([...bytes.subarray(0, 6)]).toEqual([0x7f, 0x45, 0x4c, 0x46, 2, bigEndian ? 2 : 1]);
+    expect(bigEndian ? bytes.readUInt16BE(18) : bytes.readUInt16LE(18)).toBe(247);
+    const paths = bytes.toString("latin1").match(/[\w./-]*\.bpf\.c/g) ?? [];
+    const hasBtf = !name.includes("nobtf");
+    expect([...new Set(paths)]).toEqual(hasBtf ? [`./fixtures/${name.replace(/(\.eb)?\.bpf\.o$/, ".bpf.c")}`] : []);
+    expect(bytes.includes("/home/") || bytes.includes("/root/") || bytes.includes("/work/")).toBe(false);
+  });
+});
