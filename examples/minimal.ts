@@ -1,0 +1,66 @@
+// Counts system calls: how many in all, and how many this very process made. Run: npm start -- --seconds 3
+
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { BpfkitError, BpfObject } from "../src/index.js";
+
+const usage = `usage: npm start -- [--seconds N] [--pid PID]
+Counts system calls with the BPF program fixtures/minimal.bpf.c and prints the counts every second until Ctrl+C.
+  --seconds N   stop after N seconds
+  --pid PID     count only this process`;
+
+function main(): void {
+  const { values } = parseArgs({
+    options: { seconds: { type: "string" }, pid: { type: "string" }, help: { type: "boolean", short: "h" } },
+  });
+  if (values.help === true) {
+    console.log(usage);
+    return;
+  }
+  const seconds = wholeNumber("--seconds", values.seconds);
+  const pid = wholeNumber("--pid", values.pid);
+
+  const obj = BpfObject.open(fileURLToPath(new URL("../fixtures/minimal.bpf.o", import.meta.url)));
+  try {
+    obj.map("syscall_count").maxEntries = 65536;
+    obj.rodata.target_pid = pid ?? 0;
+    obj.loadSync();
+    obj.attach();
+  } catch (error) {
+    obj.close();
+    throw error;
+  }
+
+  console.log(`counting system calls of ${pid === undefined ? "all processes" : `process ${pid}`}; Ctrl+C stops`);
+  const counts = obj.map("syscall_count");
+  const timer = setInterval(() => {
+    console.log(`${obj.bss.total_syscalls} in all, ${counts.get(process.pid) ?? 0n} by this process`);
+  }, 1000);
+  const stop = (): void => {
+    clearInterval(timer);
+    clearTimeout(end);
+    process.off("SIGINT", stop).off("SIGTERM", stop);
+    obj.close();
+    console.log("detached");
+  };
+  const end = seconds === undefined ? undefined : setTimeout(stop, seconds * 1000 + 50);
+  process.on("SIGINT", stop).on("SIGTERM", stop);
+}
+
+function wholeNumber(option: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > 2 ** 31 - 1) {
+    throw new RangeError(`${option} wants a whole number above 0, not ${JSON.stringify(text)}`);
+  }
+  return value;
+}
+
+try {
+  main();
+} catch (error) {
+  // A library error or a wrong option is for the user to read; anything else is a bug and keeps its stack.
+  if (!(BpfkitError.isBpfkitError(error) || error instanceof RangeError || error instanceof TypeError)) throw error;
+  console.error(`minimal: ${error.message}`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,130 @@
+// The global variables of one data section (.data, .rodata, .bss and their named variants) as properties of a plain
+// object: before load they live in the section's image, afterwards in memory shared with the running programs.
+
+import { type Btf, type BtfCodec, BtfLinkage, type BtfValue, compileCodec } from "../btf/index.js";
+import { NotFoundError, StateError, withLocation } from "../errors.js";
+import { nearNames } from "../near-names.js";
+
+/** Global variables by their C name, decoded by BTF on every read, encoded on every write. */
+export interface GlobalVariables {
+  [name: string]: BtfValue;
+}
+
+/** What may be done with a section at the moment. */
+type Access = "read-write" | "read-only" | "closed";
+
+/** The memory of one data section and the variables in it. */
+export class DataSection {
+  /** Section name, e.g. `.rodata`. */
+  readonly name: string;
+  /** One property per non-static variable. An unknown name throws instead of giving `undefined`. */
+  readonly variables: GlobalVariables;
+  #view: DataView;
+  #access: Access = "read-write";
+
+  /**
+   * @param typeId the section's DATASEC in `btf`; undefined when the object has no BTF (no variable has a name then).
+   */
+  constructor(name: string, image: Uint8Array, btf: Btf | undefined, typeId: number | undefined) {
+    this.name = name;
+    this.#view = viewOf(image);
+    const names: string[] = [];
+    const target = Object.create(unknownNames(name, names)) as GlobalVariables;
+    if (btf !== undefined && typeId !== undefined) {
+      for (const variable of namedVariables(btf, typeId)) {
+        names.push(variable.name);
+        Object.defineProperty(target, variable.name, this.#accessor(btf, variable));
+      }
+    }
+    this.variables = Object.preventExtensions(target);
+  }
+
+  /** Points the variables at the memory that the loaded map shares with the kernel. */
+  bind(memory: Uint8Array): void {
+    this.#view = viewOf(memory);
+  }
+
+  /** Refuses writes from now on: the kernel froze the map (.rodata after load). */
+  freeze(): void {
+    this.#access = "read-only";
+  }
+
+  /** Refuses everything from now on; called before the memory goes away. */
+  close(): void {
+    this.#access = "closed";
+    this.#view = new DataView(new ArrayBuffer(0));
+  }
+
+  #accessor(btf: Btf, variable: NamedVariable): PropertyDescriptor {
+    const { name, type, offset } = variable;
+    // Compiled when first touched: a section may hold thousands of variables of which a program uses two.
+    let codec: BtfCodec | undefined;
+    const compiled = (): BtfCodec => {
+      codec ??= withLocation({ section: this.name }, () => compileCodec(btf, type));
+      return codec;
+    };
+    return {
+      enumerable: true,
+      get: (): BtfValue => {
+        if (this.#access === "closed") throw this.#closedError(name);
+        return (codec ?? compiled()).decode(this.#view, offset);
+      },
+      set: (value: BtfValue): void => {
+        if (this.#access !== "read-write") throw this.#writeError(name);
+        (codec ?? compiled()).encode(this.#view, offset, value);
+      },
+    };
+  }
+
+  #closedError(name: string): StateError {
+    return new StateError(`variable ${name} was used after close()`, { section: this.name });
+  }
+
+  #writeError(name: string): StateError {
+    if (this.#access === "closed") return this.#closedError(name);
+    return new StateError(`variable ${name} is read-only once the object is loaded`, {
+      section: this.name,
+      hint: "set constants between open() and load()",
+    });
+  }
+}
+
+interface NamedVariable {
+  readonly name: string;
+  readonly type: number;
+  readonly offset: number;
+}
+
+/** The variables of a DATASEC that have a name outside their file: static ones are left out, as skeletons do. */
+function* namedVariables(btf: Btf, datasecId: number): Generator<NamedVariable> {
+  const datasec = btf.type(datasecId);
+  if (datasec.kind !== "datasec") return;
+  for (const entry of datasec.variables) {
+    const variable = btf.type(entry.type);
+    if (variable.kind !== "var" || variable.linkage === BtfLinkage.Static) continue;
+    yield { name: variable.name, type: variable.type, offset: entry.offset };
+  }
+}
+
+/**
+ * The prototype of a variables object. Own properties never reach it, so that only misspelt names pay for a Proxy.
+ * Symbols and the names that JavaScript itself asks for (await, JSON, printing) stay undefined.
+ */
+function unknownNames(section: string, names: readonly string[]): object {
+  const refuse = (key: string | symbol): undefined => {
+    if (typeof key === "symbol" || key === "then" || key === "toJSON" || key === "constructor") return undefined;
+    throw new NotFoundError(`no global variable ${key}${nearNames(key, names)}`, { section });
+  };
+  return new Proxy(Object.freeze(Object.create(null) as object), {
+    get: (_, key) => refuse(key),
+    set: (_, key) => {
+      refuse(key);
+      return false;
+    },
+    has: () => false,
+  });
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
