@@ -2,7 +2,8 @@
 # Builds every fixtures/*.bpf.c with Debian's clang-19 into the committed objects beside it.
 #   build-fixtures.sh           build, strip, write fixtures/*.bpf.o
 #   build-fixtures.sh --check   build into a temporary folder and compare with the committed objects, byte for byte
-# Exit status: 0 done or equal, 1 different or failed, 2 usage, 3 the tools are missing and could not be installed.
+# Exit status: 0 done or equal; 1 different or failed; 2 usage; 3 the tools are missing and could not be installed;
+# 4 different, but other versions of the tools made the committed objects (fixtures/TOOLS), which proves nothing.
 # Objects are reproducible: DWARF is stripped and the file names in BTF are relative to the repository.
 set -euo pipefail
 cd "$(dirname "$(realpath "$0")")/.."
@@ -41,6 +42,8 @@ if [ -n "$packages" ]; then
   rm -f "$log"
 fi
 
+tools="$("$CLANG" --version | head -1), libbpf-dev $(dpkg-query -W -f '${Version}' libbpf-dev 2>/dev/null || echo unknown)"
+
 # <asm/types.h> lives in the folder of the machine's architecture; only its fixed-width types are used.
 headers=/usr/include/$(uname -m)-linux-gnu
 
@@ -72,8 +75,9 @@ if ! $check; then
   rm -f fixtures/*.bpf.o
   cp "$out"/*.bpf.o fixtures/
   # Lets a test without a compiler see that a source was changed and its object was not.
+  echo "$tools" >fixtures/TOOLS
   (cd fixtures && sha256sum ./*.bpf.c ./*.bpf.o | sed 's|\./||' >SHA256SUMS)
-  echo "fixtures: built $(ls "$out" | wc -l) objects with $("$CLANG" --version | head -1)"
+  echo "fixtures: built $(ls "$out" | wc -l) objects with $tools"
   exit 0
 fi
 
@@ -85,8 +89,13 @@ for name in $names; do
   elif [ ! -e "$out/$name" ]; then
     echo "fixtures: $name has no source any more" >&2; failed=1
   elif ! cmp -s "$out/$name" "fixtures/$name"; then
-    echo "fixtures: $name differs from its source built with $("$CLANG" --version | head -1): run npm run fixtures" >&2; failed=1
+    echo "fixtures: $name differs from its source built with $tools: run npm run fixtures" >&2; failed=1
   fi
 done
-[ $failed = 0 ] && echo "fixtures: $(wc -w <<<"$names") objects equal their sources"
+if [ $failed = 0 ]; then
+  echo "fixtures: $(wc -w <<<"$names") objects equal their sources"
+elif [ "$tools" != "$(cat fixtures/TOOLS)" ]; then
+  echo "fixtures: the committed objects were made with $(cat fixtures/TOOLS)" >&2
+  failed=4
+fi
 exit $failed
