@@ -173,7 +173,7 @@ function formatAlu(insn: Insn): string | undefined {
   if (operation === AluOp.MOV && off !== 0) {
     if (wide && off === ADDR_SPACE_CAST) return `r${dst} = addr_space_cast(r${src}, ${imm >>> 16}, ${imm & 0xffff})`;
     if (wide && off === ADDR_PERCPU) return `r${dst} = &(void __percpu *)(r${src})`;
-    if (signedBits.includes(off) && (wide || off < 32)) return `${left} (s${off})${register}${src}`;
+    if (signedBits.includes(off)) return `${left} (s${off})${register}${src}`;
     return undefined;
   }
   return `${left} ${register}${src}`;
