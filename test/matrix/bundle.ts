@@ -1,0 +1,99 @@
+// The kernel tests as plain JavaScript, made once outside: under emulation, starting vitest and compiling TypeScript
+// takes longer than the tests. Every test file stays a module of its own; what they share is shared.
+
+import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { join, relative, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { build, type Metafile, type Plugin } from "esbuild";
+import { bundleFolder, projectRoot } from "./bundle-paths.js";
+
+/** A test file that reaches one of these by its imports is a kernel test; no other mark is needed. */
+const MARKERS = ["test/support/kernel.ts", "test/support/needs.ts"];
+
+/** A bundle ready to run. */
+export interface Bundle {
+  /** Absolute path of the program to start with node. */
+  readonly program: string;
+  /** The kernel tests, as paths below the checkout. */
+  readonly files: readonly string[];
+}
+
+/** Paths below the checkout of all test files that are kernel tests, sorted. */
+export async function kernelTestFiles(): Promise<string[]> {
+  const candidates = testFiles("test");
+  // Only the import graph is wanted here; nothing is written and packages are not entered.
+  const { metafile } = await build({
+    absWorkingDir: projectRoot,
+    entryPoints: candidates,
+    bundle: true,
+    write: false,
+    metafile: true,
+    packages: "external",
+    platform: "node",
+    format: "esm",
+    outdir: bundleFolder,
+    logLevel: "silent",
+  });
+  return candidates.filter((file) => reaches(metafile, file, MARKERS));
+}
+
+/** Bundles these test files and the program that runs them. */
+export async function bundleTests(files: readonly string[]): Promise<Bundle> {
+  rmSync(bundleFolder, { recursive: true, force: true });
+  mkdirSync(bundleFolder, { recursive: true });
+  await build({
+    absWorkingDir: projectRoot,
+    entryPoints: ["test/matrix/in-guest.ts", ...files],
+    bundle: true,
+    splitting: true,
+    outdir: bundleFolder,
+    outbase: projectRoot,
+    outExtension: { ".js": ".mjs" },
+    chunkNames: "chunks/[hash]",
+    platform: "node",
+    format: "esm",
+    target: "node20",
+    sourcemap: false,
+    external: ["koffi"],
+    plugins: [keepModuleUrls],
+    // vitest and its friends use require() in places that are never reached here, or reached with node's own modules.
+    banner: { js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);' },
+    logLevel: "error",
+  });
+  return { program: join(bundleFolder, "test/matrix/in-guest.mjs"), files };
+}
+
+/** Modules find fixtures relative to their own place, which in a bundle must stay that of the source file. */
+const keepModuleUrls: Plugin = {
+  name: "keep-module-urls",
+  setup(builder) {
+    builder.onLoad({ filter: /\.ts$/ }, ({ path }) => {
+      const source = readFileSync(path, "utf8");
+      if (path.includes("/node_modules/")) return { contents: source, loader: "ts" };
+      const contents = source
+        .replaceAll("import.meta.url", JSON.stringify(pathToFileURL(path).href))
+        .replaceAll("import.meta.filename", JSON.stringify(path))
+        .replaceAll("import.meta.dirname", JSON.stringify(resolve(path, "..")));
+      return { contents, loader: "ts" };
+    });
+  },
+};
+
+function testFiles(folder: string): string[] {
+  return readdirSync(join(projectRoot, folder), { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith(".test.ts"))
+    .map((entry) => relative(projectRoot, join(entry.parentPath, entry.name)))
+    .sort();
+}
+
+function reaches(metafile: Metafile, from: string, targets: readonly string[]): boolean {
+  const seen = new Set<string>();
+  const waiting = [from];
+  for (let file = waiting.pop(); file !== undefined; file = waiting.pop()) {
+    if (targets.includes(file)) return true;
+    if (seen.has(file)) continue;
+    seen.add(file);
+    for (const imported of metafile.inputs[file]?.imports ?? []) waiting.push(imported.path);
+  }
+  return false;
+}
