@@ -1,5 +1,7 @@
-// The object room's public names: what a `.bpf.o` declares, as plain data.
+// The object room's public names: what a `.bpf.o` declares, as plain data. Pure.
 
+export { type LinkedFunction, type LinkedProgram, type LinkedRelocation, linkProgram } from "./link-calls.js";
+export { type OpenObjectOptions, openObject } from "./open.js";
 export * from "./sections.js";
 export * from "./spec.js";
 export * from "./uapi.js";

@@ -15,12 +15,31 @@ export type RelocationSpec =
   | { readonly kind: "call"; readonly insnIndex: number; readonly target: FunctionSpec }
   /** ldimm64 that wants the address of a function of the same object (callbacks). */
   | { readonly kind: "function"; readonly insnIndex: number; readonly target: FunctionSpec }
-  /** ldimm64 or call that refers to an undefined symbol (.kconfig or .ksyms). */
-  | { readonly kind: "extern"; readonly insnIndex: number; readonly name: string; readonly weak: boolean };
+  /** ldimm64 or call that refers to an undefined symbol. */
+  | ExternRelocationSpec
+  /** ldimm64 of something that bpfkit does not handle (arena globals, jump tables, struct_ops data); linking refuses it. */
+  | { readonly kind: "unsupported"; readonly insnIndex: number; readonly sectionName: string; readonly what: string };
+
+/** A reference to something that only the running kernel can supply. */
+export interface ExternRelocationSpec {
+  readonly kind: "extern";
+  readonly insnIndex: number;
+  readonly name: string;
+  /** Weak externs may stay unresolved. */
+  readonly weak: boolean;
+  /** The DATASEC that declares it. */
+  readonly sectionName: ExternSectionName;
+  /** BTF id of the VAR or FUNC. */
+  readonly typeId: number;
+}
+
+/** Sections that exist in BTF only. */
+export type ExternSectionName = ".kconfig" | ".ksyms";
 
 /** A function of the object: an entry program, or a sub-program of `.text`. */
 export interface FunctionSpec {
   readonly name: string;
+  /** Without the `?` that switches autoload off. */
   readonly sectionName: string;
   readonly sectionIndex: number;
   /** Byte offset of the first instruction inside its section. */
@@ -50,10 +69,12 @@ export interface ProgramSpec extends FunctionSpec {
   type: number;
   /** BPF_* attach type; 0 when the row has none. */
   expectedAttachType: number;
-  /** BPF_F_SLEEPABLE and so on, from the SEC() row. */
+  /** BPF_F_SLEEPABLE and so on (ProgramFlag), from the SEC() row. */
   flags: number;
   /** False for `?`-prefixed sections. */
   autoload: boolean;
+  /** The function of `.text` that a decl tag `exception_callback:NAME` on this program names. */
+  readonly exceptionCallback: FunctionSpec | undefined;
 }
 
 /** Which global-data section a map is made from. */
@@ -61,7 +82,7 @@ export type DataSectionKind = "data" | "rodata" | "bss";
 
 /** A map, declared in `.maps` or made from a data section. Fields that are not readonly may be edited until load. */
 export interface MapSpec {
-  /** The kernel-visible name; for plain data sections derived from the object's name (libbpf.md 3.4). */
+  /** As declared; for data sections derived (libbpf.md 3.4). The kernel keeps 15 characters. */
   readonly name: string;
   /** `.maps`, or the data section. */
   readonly sectionName: string;
@@ -83,7 +104,7 @@ export interface MapSpec {
   valueTypeId: number;
   /** Definition of the inner maps of a map-in-map. */
   readonly inner: MapSpec | undefined;
-  /** Data maps: a private copy of the section's bytes, zeros for .bss; written by the user before load. */
+  /** Data maps: a private copy of the section's bytes, zeros for .bss (made on first use); written by the user before load. */
   readonly initialValue: Uint8Array | undefined;
   autocreate: boolean;
 }

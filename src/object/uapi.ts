@@ -206,17 +206,17 @@ export function attachTypeName(type: number): AttachTypeName | undefined {
 
 /** The number of a program type spelt as libbpf does (`"sched_cls"`); undefined for unknown spellings. */
 export function programTypeByName(name: string): number | undefined {
-  return valueOf(ProgramType, name);
+  return valueByName(ProgramType, name);
 }
 
 /** The number of a map type spelt as libbpf does (`"percpu_hash"`); undefined for unknown spellings. */
 export function mapTypeByName(name: string): number | undefined {
-  return valueOf(MapType, name);
+  return valueByName(MapType, name);
 }
 
 /** The number of an attach type spelt as libbpf does (`"trace_fentry"`); undefined for unknown spellings. */
 export function attachTypeByName(name: string): number | undefined {
-  return valueOf(AttachType, name);
+  return valueByName(AttachType, name);
 }
 
 const programTypeNames = inverse(ProgramType);
@@ -227,6 +227,6 @@ function inverse<N extends string>(table: Readonly<Record<N, number>>): Readonly
   return new Map((Object.entries(table) as [N, number][]).map(([name, value]) => [value, name]));
 }
 
-function valueOf(table: Readonly<Record<string, number>>, name: string): number | undefined {
+function valueByName(table: Readonly<Record<string, number>>, name: string): number | undefined {
   return Object.hasOwn(table, name) ? table[name] : undefined;
 }

@@ -1,0 +1,16 @@
+// Names that libbpf derives instead of reading them (libbpf.md 3.4).
+
+/** Longest name of a map or program that the kernel keeps (BPF_OBJ_NAME_LEN without the NUL). */
+const KERNEL_NAME_LENGTH = 15;
+/** What of the object's name remains beside the longest plain section name, `.rodata`. */
+const OBJECT_PREFIX_LENGTH = 8;
+
+/**
+ * Name of the map made from a data section: `<object>.bss`, or for a section of the user's own naming (`.data.mine`) its
+ * own name. Characters that the kernel refuses become `_`; at most 15 characters.
+ */
+export function dataMapName(objectName: string, sectionName: string): string {
+  const isCustom = sectionName.indexOf(".", 1) !== -1;
+  const full = isCustom ? sectionName : objectName.slice(0, OBJECT_PREFIX_LENGTH) + sectionName;
+  return full.slice(0, KERNEL_NAME_LENGTH).replace(/[^A-Za-z0-9_.]/g, "_");
+}
