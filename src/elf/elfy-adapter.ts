@@ -2,23 +2,17 @@
 // Uint8Array that knows the few methods of Buffer that elfy calls. (elfy itself requires node's `assert` and `util`,
 // which bundlers for browsers replace.)
 
-import elfy, { type ElfyInput, type ElfySection } from "elfy";
+import elfy, { type ElfyInput } from "elfy";
 import { ElfError } from "../errors.js";
+import type { ElfSection } from "./types.js";
 
 const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Unlike Buffer's, these readers do not check their offset: the section table is validated before elfy sees it. */
 class ElfyBytes extends Uint8Array<ArrayBuffer> implements ElfyInput {
-  // Spelt out, and `slice` without `subarray`: the implicit constructor and the species look-up are ten times slower.
-  // biome-ignore lint/complexity/noUselessConstructor: see above
-  constructor(buffer: ArrayBuffer, byteOffset: number, length: number) {
-    super(buffer, byteOffset, length);
-  }
-
-  /** Buffer's `slice` shares memory, Uint8Array's copies. Ends beyond the bytes are clamped, as there. */
-  override slice(start = 0, end = this.length): ElfyBytes {
-    const from = Math.min(start, this.length);
-    return new ElfyBytes(this.buffer, this.byteOffset + from, Math.max(Math.min(end, this.length) - from, 0));
+  /** Buffer's `slice` shares memory, Uint8Array's copies. */
+  override slice(start?: number, end?: number): ElfyBytes {
+    return this.subarray(start, end) as ElfyBytes; // a subclass's subarrays are of the subclass
   }
 
   override toString(): string {
@@ -48,7 +42,9 @@ class ElfyBytes extends Uint8Array<ArrayBuffer> implements ElfyInput {
  *
  * @throws ElfError `ELF_INVALID` for whatever elfy throws (Error, TypeError, RangeError, AssertionError)
  */
-export function readSectionsWithElfy(bytes: Uint8Array<ArrayBuffer>): readonly ElfySection[] {
+export function readSectionsWithElfy(
+  bytes: Uint8Array<ArrayBuffer>,
+): readonly Pick<ElfSection, "name" | "link" | "info">[] {
   try {
     return elfy.parse(new ElfyBytes(bytes.buffer, bytes.byteOffset, bytes.byteLength)).body.sections;
   } catch (cause) {

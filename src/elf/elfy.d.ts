@@ -26,6 +26,6 @@ declare module "elfy" {
     parse(bytes: ElfyInput): { readonly body: { readonly sections: readonly ElfySection[] } };
   };
 
-  export type { ElfyInput, ElfySection };
+  export type { ElfyInput };
   export default elfy;
 }

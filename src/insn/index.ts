@@ -1,17 +1,6 @@
 // The instruction room: BPF instructions as bytes, as fields and as text. Pure.
 
-export {
-  AluOp,
-  AtomicOp,
-  BPF_PSEUDO,
-  INSN_SIZE,
-  InsnClass,
-  InsnMode,
-  InsnSize,
-  InsnSource,
-  JmpOp,
-  Opcode,
-} from "./constants.js";
+export { BPF_PSEUDO, INSN_SIZE, InsnClass, InsnSize, InsnSource, Opcode } from "./constants.js";
 export { formatInsn } from "./format.js";
 export {
   BPF_CALL_INSN,

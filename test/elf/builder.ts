@@ -127,7 +127,7 @@ export function buildElf(sections: readonly SectionInput[], littleEndian = true)
   return elf;
 }
 
-export function stringTable(names: readonly string[]): { bytes: Uint8Array; offsetOf: (name: string) => number } {
+function stringTable(names: readonly string[]): { bytes: Uint8Array; offsetOf: (name: string) => number } {
   const encoder = new TextEncoder();
   const offsets = new Map<string, number>([["", 0]]);
   const parts = [0];

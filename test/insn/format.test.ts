@@ -36,6 +36,7 @@ describe("formatInsn", () => {
     ["85 10 00 00 fb ff ff ff", "call pc-5"],
     ["85 20 00 00 7b 00 00 00", "call kernel-function#123"],
     ["85 20 03 00 7b 00 00 00", "call kernel-function#123 of btf[idx:3]"],
+    ["07 00 01 00 05 00 00 00", "r0 += 5"],
     ["05 00 fe ff 00 00 00 00", "goto pc-2"],
     ["06 00 00 00 a0 86 01 00", "gotol pc+100000"],
     ["06 00 00 00 60 79 fe ff", "gotol pc-100000"],
