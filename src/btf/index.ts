@@ -1,0 +1,16 @@
+// Public names of the room `btf`: reading, writing and walking BPF type information, and values by their types.
+
+export { Btf, type BtfParseOptions } from "./btf.js";
+export { BtfBuilder, type BtfBuilderOptions } from "./builder.js";
+export { type BtfCodec, type BtfValue, type CodecOptions, compileCodec, unionBytes } from "./codec.js";
+export type { BtfMemberInput, BtfTypeInput } from "./encode.js";
+export {
+  type BtfExt,
+  type BtfExtSection,
+  type CoreRelocationRecord,
+  type FuncInfoRecord,
+  type LineInfoRecord,
+  parseBtfExt,
+} from "./ext.js";
+export { essentialName } from "./name-index.js";
+export * from "./types.js";
