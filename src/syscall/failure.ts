@@ -1,0 +1,95 @@
+// How `-errno` becomes an error that a person can act on: one function and one table of hints.
+
+import { type ErrorDetails, SystemCallError, type SystemCallErrorDetails } from "../errors.js";
+import { type Capability, privilegeHint } from "./capabilities.js";
+import { Errno, errnoName, errnoText } from "./errno.js";
+
+/** Details of a failed system call besides operation and errno. */
+export interface FailureDetails extends ErrorDetails {
+  code?: NonNullable<SystemCallErrorDetails["code"]>;
+  /** Capabilities that the operation wants, for the hint on EPERM. By default CAP_BPF. */
+  needs?: readonly Capability[] | undefined;
+  /** Which object was concerned, for example a path or a name; follows the operation in the message. */
+  about?: string | undefined;
+}
+
+interface HintRule {
+  readonly errno: readonly number[];
+  readonly operation: RegExp;
+  readonly hint: string | ((details: FailureDetails) => string);
+}
+
+/** The first rule that fits gives the hint. */
+const hints: readonly HintRule[] = [
+  {
+    errno: [Errno.EPERM, Errno.EACCES],
+    operation: /^perf_event_open/,
+    hint: (details) => privilegeHint(details.needs ?? ["CAP_PERFMON"]),
+  },
+  { errno: [Errno.EPERM], operation: /^bpf\(/, hint: (details) => privilegeHint(details.needs ?? ["CAP_BPF"]) },
+  {
+    errno: [Errno.EPERM],
+    operation: /^(fsopen|fsconfig|fsmount)/,
+    hint: () => privilegeHint(["CAP_SYS_ADMIN"]),
+  },
+  { errno: [Errno.EPERM], operation: /^prlimit64/, hint: () => privilegeHint(["CAP_SYS_RESOURCE"]) },
+  {
+    errno: [Errno.ENOSYS],
+    operation: /./,
+    hint: "the kernel was built without this system call, or a seccomp filter hides it",
+  },
+  { errno: [Errno.EMFILE], operation: /./, hint: "the process has too many open files: raise ulimit -n" },
+  {
+    errno: [Errno.E2BIG],
+    operation: /^bpf\(BPF_MAP_UPDATE/,
+    hint: "the map is full, or the index lies beyond its end",
+  },
+  {
+    errno: [Errno.E2BIG],
+    operation: /^bpf\(BPF_MAP_CREATE/,
+    hint: "the map is too large, or the kernel too old for one of the options",
+  },
+  { errno: [Errno.E2BIG], operation: /^bpf\(/, hint: "the kernel is too old for one of the options given" },
+  {
+    errno: [Errno.ENOMEM],
+    operation: /^bpf\(BPF_MAP_CREATE/,
+    hint: "the map is larger than the memory that this cgroup may use, or before Linux 5.11 than RLIMIT_MEMLOCK",
+  },
+  {
+    errno: [Errno.ENOSPC],
+    operation: /^bpf\(BPF_MAP_LOOKUP(_AND_DELETE)?_BATCH/,
+    hint: "one hash bucket holds more entries than the buffers have room for: use larger ones",
+  },
+  {
+    errno: [Errno.EBUSY],
+    operation: /^bpf\(BPF_(PROG_ATTACH|LINK_CREATE)/,
+    hint: "another program is attached there",
+  },
+];
+
+/**
+ * The error for a failed system call.
+ *
+ * @param operation what was being done, such as `bpf(BPF_MAP_CREATE)`
+ * @param errno positive error number
+ */
+export function systemCallError(operation: string, errno: number, details: FailureDetails = {}): SystemCallError {
+  const { needs: _needs, about, ...rest } = details;
+  const rule = hints.find((candidate) => candidate.errno.includes(errno) && candidate.operation.test(operation));
+  const hint = details.hint ?? (typeof rule?.hint === "function" ? rule.hint(details) : rule?.hint);
+  const subject = about === undefined ? operation : `${operation} of ${about}`;
+  const name = errnoName(errno);
+  return new SystemCallError(`${subject} failed: ${name}, ${errnoText(errno)}`, {
+    ...rest,
+    operation,
+    errno,
+    errnoName: name,
+    hint,
+  });
+}
+
+/** Passes the result of a call through, or throws the error that a negative one stands for. */
+export function check(result: number, operation: string, details?: FailureDetails): number {
+  if (result < 0) throw systemCallError(operation, -result, details);
+  return result;
+}

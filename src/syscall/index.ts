@@ -1,0 +1,91 @@
+// The room's public names, also `bpfkit/syscall`: one typed function per bpf() command and what goes with it. Low level:
+// sizes are checked and memory is kept alive, but nothing is looked up, converted or retried that the caller did not ask for.
+
+export {
+  type AttachPoint,
+  type ProgAttachOptions,
+  type ProgDetachOptions,
+  type ProgQueryOptions,
+  type ProgQueryResult,
+  progAttach,
+  progDetach,
+  progQuery,
+  type RelativeOptions,
+} from "./bpf-attach.js";
+export { type BtfLoadOptions, type BtfLoadResult, btfLoad } from "./bpf-btf.js";
+export { type BtfInfo, btfInfo, type ProgInfo, type ProgInfoOptions, progInfo } from "./bpf-info.js";
+export { type LinkDetails, type LinkInfo, linkInfo } from "./bpf-info-link.js";
+export { type MapInfo, mapInfo } from "./bpf-info-map.js";
+export { iterCreate, type LinkCreateOptions, linkCreate, linkDetach, linkUpdate } from "./bpf-link.js";
+export {
+  type MapCreateOptions,
+  type MapElement,
+  type MapLookupOptions,
+  type MapUpdateOptions,
+  mapCreate,
+  mapDelete,
+  mapFreeze,
+  mapLookup,
+  mapLookupAndDelete,
+  mapNextKey,
+  mapUpdate,
+} from "./bpf-map.js";
+export {
+  type BatchPosition,
+  type MapBatchOptions,
+  type MapBatchReadOptions,
+  type MapBatchReadResult,
+  type MapBatchValuesOptions,
+  mapDeleteBatch,
+  mapLookupAndDeleteBatch,
+  mapLookupBatch,
+  mapUpdateBatch,
+} from "./bpf-map-batch.js";
+export {
+  enableStats,
+  nextId,
+  type ObjectKind,
+  type ObjectPath,
+  objectGet,
+  objectIds,
+  objectPin,
+  openById,
+  type TaskFdInfo,
+  taskFdQuery,
+  tokenCreate,
+} from "./bpf-object.js";
+export {
+  type LogOptions,
+  type ProgLoadOptions,
+  type ProgLoadResult,
+  progBindMap,
+  progLoad,
+  progLoadAsync,
+  progLoadCapabilities,
+  progTestRun,
+  type RecordTable,
+  rawTracepointOpen,
+  type TestRunOptions,
+  type TestRunResult,
+} from "./bpf-prog.js";
+export { type Capability, effectiveCapabilities, privilegeHint } from "./capabilities.js";
+export { Epoll } from "./epoll.js";
+export { Errno, errnoName, errnoNumber, errnoText } from "./errno.js";
+export { type FailureDetails, systemCallError } from "./failure.js";
+export { type FdLike, FileDescriptor, fdNumber } from "./fd.js";
+export { type PollHandle, pollHandle } from "./ffi.js";
+export { eventFd, isBpfFs, possibleCpuCount, readFd, readFdToEnd, writeFd } from "./files.js";
+export { MapScratch } from "./map-scratch.js";
+export { type MapShape, mapShape } from "./map-shape.js";
+export { MappedRegion, type MapRegionOptions, pageSize } from "./mmap.js";
+export { listAt, mountDetached, readFileAt, writeFileAt } from "./mount.js";
+export {
+  type PerfEventOptions,
+  PerfSoftware,
+  PerfType,
+  perfEventDisable,
+  perfEventEnable,
+  perfEventOpen,
+  perfEventSetBpf,
+} from "./perf.js";
+export { memlockLimit, type ResourceLimit, RLIM_INFINITY, setMemlockLimit } from "./rlimit.js";

@@ -1,0 +1,166 @@
+// The structures that BPF_OBJ_GET_INFO_BY_FD fills in (UAPI linux/bpf.h), field by field; compared with C in
+// test/syscall/layout.test.ts. The kernel takes shorter and longer structures than its own (libbpf.md 1.6).
+
+import { layout } from "./attr.js";
+
+export const mapInfoLayout = layout(104, {
+  type: ["u32", 0],
+  id: ["u32", 4],
+  key_size: ["u32", 8],
+  value_size: ["u32", 12],
+  max_entries: ["u32", 16],
+  map_flags: ["u32", 20],
+  name: ["name", 24],
+  ifindex: ["u32", 40],
+  btf_vmlinux_value_type_id: ["u32", 44],
+  netns_dev: ["u64", 48],
+  netns_ino: ["u64", 56],
+  btf_id: ["u32", 64],
+  btf_key_type_id: ["u32", 68],
+  btf_value_type_id: ["u32", 72],
+  btf_vmlinux_id: ["u32", 76],
+  map_extra: ["u64", 80],
+});
+
+export const progInfoLayout = layout(232, {
+  type: ["u32", 0],
+  id: ["u32", 4],
+  tag: ["u64", 8],
+  jited_prog_len: ["u32", 16],
+  xlated_prog_len: ["u32", 20],
+  jited_prog_insns: ["pointer", 24],
+  xlated_prog_insns: ["pointer", 32],
+  load_time: ["u64", 40],
+  created_by_uid: ["u32", 48],
+  nr_map_ids: ["u32", 52],
+  map_ids: ["pointer", 56],
+  name: ["name", 64],
+  ifindex: ["u32", 80],
+  /** Bit 0: gpl_compatible. A bit field, so offsetof cannot name it. */
+  bits: ["u32", 84],
+  netns_dev: ["u64", 88],
+  netns_ino: ["u64", 96],
+  nr_jited_ksyms: ["u32", 104],
+  nr_jited_func_lens: ["u32", 108],
+  jited_ksyms: ["pointer", 112],
+  jited_func_lens: ["pointer", 120],
+  btf_id: ["u32", 128],
+  func_info_rec_size: ["u32", 132],
+  func_info: ["pointer", 136],
+  nr_func_info: ["u32", 144],
+  nr_line_info: ["u32", 148],
+  line_info: ["pointer", 152],
+  jited_line_info: ["pointer", 160],
+  nr_jited_line_info: ["u32", 168],
+  line_info_rec_size: ["u32", 172],
+  jited_line_info_rec_size: ["u32", 176],
+  nr_prog_tags: ["u32", 180],
+  prog_tags: ["pointer", 184],
+  run_time_ns: ["u64", 192],
+  run_cnt: ["u64", 200],
+  recursion_misses: ["u64", 208],
+  verified_insns: ["u32", 216],
+  attach_btf_obj_id: ["u32", 220],
+  attach_btf_id: ["u32", 224],
+});
+
+export const btfInfoLayout = layout(32, {
+  btf: ["pointer", 0],
+  btf_size: ["u32", 8],
+  id: ["u32", 12],
+  name: ["pointer", 16],
+  name_len: ["u32", 24],
+  kernel_btf: ["u32", 28],
+});
+
+const linkInfo = { type: ["u32", 0], id: ["u32", 4], prog_id: ["u32", 8] } as const;
+
+/** struct bpf_link_info by link type: the fields overlap in one union. */
+export const linkInfoLayouts = {
+  plain: layout(64, { ...linkInfo }),
+  raw_tracepoint: layout(64, { ...linkInfo, tp_name: ["pointer", 16], tp_name_len: ["u32", 24], cookie: ["u64", 32] }),
+  tracing: layout(64, {
+    ...linkInfo,
+    attach_type: ["u32", 16],
+    target_obj_id: ["u32", 20],
+    target_btf_id: ["u32", 24],
+    cookie: ["u64", 32],
+  }),
+  cgroup: layout(64, { ...linkInfo, cgroup_id: ["u64", 16], attach_type: ["u32", 24] }),
+  iter: layout(64, {
+    ...linkInfo,
+    target_name: ["pointer", 16],
+    target_name_len: ["u32", 24],
+    map_id: ["u32", 28],
+    cgroup_id: ["u64", 32],
+    order: ["u32", 40],
+    tid: ["u32", 32],
+    pid: ["u32", 36],
+  }),
+  netns: layout(64, { ...linkInfo, netns_ino: ["u32", 16], attach_type: ["u32", 20] }),
+  /** xdp; and tcx and netkit, which add the attach type. */
+  interface: layout(64, { ...linkInfo, ifindex: ["u32", 16], attach_type: ["u32", 20] }),
+  /** struct_ops; and sockmap, which adds the attach type. */
+  map: layout(64, { ...linkInfo, map_id: ["u32", 16], attach_type: ["u32", 20] }),
+  netfilter: layout(64, {
+    ...linkInfo,
+    pf: ["u32", 16],
+    hooknum: ["u32", 20],
+    priority: ["s32", 24],
+    flags: ["u32", 28],
+  }),
+  kprobe_multi: layout(64, {
+    ...linkInfo,
+    addrs: ["pointer", 16],
+    count: ["u32", 24],
+    flags: ["u32", 28],
+    missed: ["u64", 32],
+    cookies: ["pointer", 40],
+  }),
+  uprobe_multi: layout(64, {
+    ...linkInfo,
+    path: ["pointer", 16],
+    offsets: ["pointer", 24],
+    ref_ctr_offsets: ["pointer", 32],
+    cookies: ["pointer", 40],
+    path_size: ["u32", 48],
+    count: ["u32", 52],
+    flags: ["u32", 56],
+    pid: ["u32", 60],
+  }),
+  /** Any perf event: which of the next four applies is told by `event_type`. */
+  perf_event: layout(64, { ...linkInfo, event_type: ["u32", 16] }),
+  uprobe: layout(64, {
+    ...linkInfo,
+    event_type: ["u32", 16],
+    file_name: ["pointer", 24],
+    name_len: ["u32", 32],
+    offset: ["u32", 36],
+    cookie: ["u64", 40],
+    ref_ctr_offset: ["u64", 48],
+  }),
+  kprobe: layout(64, {
+    ...linkInfo,
+    event_type: ["u32", 16],
+    func_name: ["pointer", 24],
+    name_len: ["u32", 32],
+    offset: ["u32", 36],
+    addr: ["u64", 40],
+    missed: ["u64", 48],
+    cookie: ["u64", 56],
+  }),
+  tracepoint: layout(64, {
+    ...linkInfo,
+    event_type: ["u32", 16],
+    tp_name: ["pointer", 24],
+    name_len: ["u32", 32],
+    cookie: ["u64", 40],
+  }),
+  event: layout(64, {
+    ...linkInfo,
+    event_type: ["u32", 16],
+    config: ["u64", 24],
+    perf_type: ["u32", 32],
+    cookie: ["u64", 40],
+  }),
+} as const;
