@@ -11,6 +11,8 @@ export type Word = number | bigint;
 
 /** A libuv poll handle. Calling anything but `close` after `close` crashes the process (typescript.md 1.7): see FdWatcher. */
 export interface PollHandle {
+  /** Resumes after `stop`. */
+  start(): void;
   stop(): void;
   close(): void;
   ref(): void;
@@ -137,7 +139,14 @@ function bind(koffi: Koffi, numbers: SyscallNumbers): Ffi {
     poll(fd, onReadable) {
       // Bun panics in libuv's poll, so there the function counts as absent although it exists.
       if (typeof koffi.node?.poll !== "function" || process.versions.bun !== undefined) return undefined;
-      return koffi.node.poll(fd, { readable: true }, onReadable);
+      const handle = koffi.node.poll(fd, { readable: true }, onReadable);
+      return {
+        start: () => handle.start({ readable: true }, onReadable),
+        stop: () => handle.stop(),
+        close: () => handle.close(),
+        ref: () => handle.ref(),
+        unref: () => handle.unref(),
+      };
     },
   };
 }
