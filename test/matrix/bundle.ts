@@ -8,7 +8,7 @@ import { build, type Metafile, type Plugin } from "esbuild";
 import { bundleFolder, projectRoot } from "./bundle-paths.js";
 
 /** A test file that reaches one of these by its imports is a kernel test; no other mark is needed. */
-const MARKERS = ["test/support/kernel.ts", "test/support/needs.ts"];
+const MARKERS = ["test/support/kernel.ts", "test/support/needs.ts", "test/support/features.ts"];
 
 /** A bundle ready to run. */
 export interface Bundle {
@@ -57,7 +57,9 @@ export async function bundleTests(files: readonly string[]): Promise<Bundle> {
     external: ["koffi"],
     plugins: [keepModuleUrls],
     // vitest and its friends use require() in places that are never reached here, or reached with node's own modules.
-    banner: { js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);' },
+    banner: {
+      js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
+    },
     logLevel: "error",
   });
   return { program: join(bundleFolder, "test/matrix/in-guest.mjs"), files };

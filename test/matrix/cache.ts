@@ -2,7 +2,16 @@
 // its own, stamped with the sizes of all its files, and renamed into place last; one that no longer fits its stamp is
 // built again.
 
-import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 
@@ -28,8 +37,8 @@ export function say(message: string): void {
  * @throws Error when guests could not see it: virtme-init hides these folders behind file systems of its own.
  */
 export function cacheRoot(): string {
-  const base = process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache");
-  const root = process.env["BPFKIT_MATRIX_CACHE"] || join(base, "bpfkit-kernel-matrix");
+  const base = process.env.XDG_CACHE_HOME || join(homedir(), ".cache");
+  const root = process.env.BPFKIT_MATRIX_CACHE || join(base, "bpfkit-kernel-matrix");
   if (!root.startsWith("/") || /^\/(dev|run|var\/(cache|log|tmp))\//.test(`${root}/`)) {
     throw new Error(`guests cannot see ${root}: set BPFKIT_MATRIX_CACHE to an absolute path elsewhere`);
   }

@@ -29,14 +29,18 @@ const STATUS_DIED = 255;
 const STATUS_TIME_UP = 124;
 
 /** Runs a shell command in a guest. Its stdout arrives line by line while it runs. */
-export async function runInGuest(guest: Bootable, shellCommand: string, onLine: (line: string) => void): Promise<GuestResult> {
+export async function runInGuest(
+  guest: Bootable,
+  shellCommand: string,
+  onLine: (line: string) => void,
+): Promise<GuestResult> {
   mkdirSync(join(cacheRoot(), "run"), { recursive: true });
   const folder = mkdtempSync(join(cacheRoot(), "run", `${guest.kernel.name}.`));
   try {
     // The kernel's command line holds 2 KiB: the command goes in by file.
     const script = join(folder, "command.sh");
     writeFileSync(script, guestScript(guest, shellCommand));
-    const limit = process.env["MATRIX_TIMEOUT"] ?? String(guestDefaults.timeLimitSeconds);
+    const limit = process.env.MATRIX_TIMEOUT ?? String(guestDefaults.timeLimitSeconds);
     const vng = vngArguments(guest, ["--verbose", "--exec", `bash ${script}`]);
     const boot = fileURLToPath(new URL("./boot.sh", import.meta.url));
     const result = await run("bash", [boot, limit, "vng", ...vng], { env: vngEnvironment(guest), onLine });
@@ -54,16 +58,16 @@ export function shellInGuest(guest: Bootable): Promise<number> {
 
 function vngArguments(guest: Bootable, more: readonly string[]): string[] {
   const { image, tools, kernel } = guest;
-  const kvm = process.env["MATRIX_KVM"] === "1";
-  const append = [...kernelParameters, process.env["MATRIX_APPEND"] ?? ""].join(" ").trim();
+  const kvm = process.env.MATRIX_KVM === "1";
+  const append = [...kernelParameters, process.env.MATRIX_APPEND ?? ""].join(" ").trim();
   return [
     ...["--run", join(image.path, "lib/modules", image.version, "vmlinuz")],
     ...["--name", `k${kernel.name}`, "--busybox", join(tools.path, "bin/busybox")],
     // Any /dev/kvm that opens would be used; one that cannot run stock kernels is why this is opt-in.
     ...(kvm ? [] : ["--disable-kvm", "--qemu-opts=-cpu max,la57=off"]),
     ...(WRITABLE.test(process.cwd()) ? [] : ["--overlay-rwdir", process.cwd()]),
-    ...["--cpus", process.env["MATRIX_CPUS"] ?? String(guestDefaults.cpus)],
-    ...["--memory", process.env["MATRIX_MEMORY"] ?? guestDefaults.memory],
+    ...["--cpus", process.env.MATRIX_CPUS ?? String(guestDefaults.cpus)],
+    ...["--memory", process.env.MATRIX_MEMORY ?? guestDefaults.memory],
     ...["--append", append, ...more],
   ];
 }
@@ -71,12 +75,12 @@ function vngArguments(guest: Bootable, more: readonly string[]): string[] {
 function vngEnvironment(guest: Bootable): NodeJS.ProcessEnv {
   const home = join(cacheRoot(), "home");
   mkdirSync(home, { recursive: true });
-  return { ...process.env, PATH: `${guest.tools.path}/bin:${process.env["PATH"] ?? ""}`, HOME: home };
+  return { ...process.env, PATH: `${guest.tools.path}/bin:${process.env.PATH ?? ""}`, HOME: home };
 }
 
 function guestScript(guest: Bootable, shellCommand: string): string {
   const values: Record<string, string> = {
-    PATH: process.env["PATH"] ?? "/usr/bin:/bin",
+    PATH: process.env.PATH ?? "/usr/bin:/bin",
     MATRIX_KERNEL: guest.kernel.name,
     MATRIX_RELEASE: guest.image.version,
     MATRIX_DIRECTORY: process.cwd(),

@@ -3,7 +3,7 @@
 
 import { readFileSync, writeFileSync, writeSync } from "node:fs";
 import { release } from "node:os";
-import { type File, startTests, type Suite, type Task, type Test, type VitestRunner } from "@vitest/runner";
+import { type File, type Suite, startTests, type Task, type Test, type VitestRunner } from "@vitest/runner";
 import { expect } from "vitest";
 import type { GuestRecord, TestRecord, TestState } from "./records.js";
 import { formatRecord } from "./records.js";
@@ -12,7 +12,7 @@ import { formatRecord } from "./records.js";
 const TIMEOUT_MS = 60_000;
 
 /** Holds the number of the file being run; read back after a crash. It lives in the guest's own memory. */
-const PROGRESS = process.env["MATRIX_PROGRESS"];
+const PROGRESS = process.env.MATRIX_PROGRESS;
 
 /** Runs the files and exits: 0 when all passed, 1 otherwise. */
 export async function runFiles(files: readonly string[], moduleOf: (file: string) => string): Promise<never> {

@@ -42,7 +42,9 @@ async function newestComplete(apt: AptSuite, kernel: KernelRow): Promise<string>
     const missing = (await apt.dependencies(image)).some((name) => /^<linux-(binary|modules)-/.test(name));
     if (!missing && (await apt.has(image))) return image;
   }
-  throw new Error(`Debian ${kernel.suite} has no complete package like ${kernel.image.source}: edit test/matrix/kernels.ts`);
+  throw new Error(
+    `Debian ${kernel.suite} has no complete package like ${kernel.image.source}: edit test/matrix/kernels.ts`,
+  );
 }
 
 function arrange(folder: string, release: string): void {

@@ -76,7 +76,9 @@ export const kernelParameters: readonly string[] = [
 export function selectKernels(names: readonly string[]): readonly KernelRow[] {
   const unknown = names.filter((name) => !kernels.some((kernel) => kernel.name === name));
   if (unknown.length > 0) {
-    throw new Error(`no such kernel: ${unknown.join(", ")} (there are ${kernels.map((kernel) => kernel.name).join(", ")})`);
+    throw new Error(
+      `no such kernel: ${unknown.join(", ")} (there are ${kernels.map((kernel) => kernel.name).join(", ")})`,
+    );
   }
   return names.length === 0 ? kernels : kernels.filter((kernel) => names.includes(kernel.name));
 }

@@ -1,0 +1,64 @@
+// The kernels' part of a run: set up, boot, run the bundled tests, collect; one guest at a time unless asked otherwise.
+
+import { fileURLToPath } from "node:url";
+import { type Bundle, bundleTests } from "./bundle.js";
+import { say } from "./cache.js";
+import { type Bootable, quote, runInGuest } from "./guest.js";
+import { GuestResults, type RunRecord } from "./guest-results.js";
+import { ensureKernel } from "./kernel-image.js";
+import type { KernelRow } from "./kernels.js";
+import { fileFailed, parseRecord } from "./records.js";
+import { ensureTools } from "./tools.js";
+
+/** Lines of console that a failed run keeps. */
+const CONSOLE_LINES = 40;
+
+/** A kernel that can be booted, fetched when it is not in the cache. */
+export async function prepareKernel(kernel: KernelRow): Promise<Bootable> {
+  const tools = await ensureTools();
+  return { kernel, tools, image: await ensureKernel(kernel, tools) };
+}
+
+/** Runs these test files on each kernel, `jobs` guests at a time. The order of the result is that of the kernels. */
+export async function runKernels(
+  kernels: readonly KernelRow[],
+  files: readonly string[],
+  jobs: number,
+): Promise<RunRecord[]> {
+  const guests: Bootable[] = [];
+  for (const kernel of kernels) guests.push(await prepareKernel(kernel));
+  const bundle = await bundleTests(files);
+  const runs: RunRecord[] = [];
+  const waiting = [...guests.entries()];
+  const worker = async (): Promise<void> => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      runs[next[0]] = await runGuest(next[1], bundle);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.max(1, jobs) }, worker));
+  return runs;
+}
+
+async function runGuest(guest: Bootable, bundle: Bundle): Promise<RunRecord> {
+  const { name } = guest.kernel;
+  say(`${name}: booting ${guest.image.version}`);
+  const results = new GuestResults(bundle.files);
+  const output: string[] = [];
+  const script = fileURLToPath(new URL("./guest-tests.sh", import.meta.url));
+  const command = ["bash", script, process.execPath, bundle.program, ...bundle.files].map(quote).join(" ");
+  const started = Date.now();
+  const result = await runInGuest(guest, command, (line) => {
+    const record = parseRecord(line);
+    if (record === undefined) {
+      if (line.trim() !== "") output.push(line);
+      return;
+    }
+    const ended = results.add(record);
+    if (ended !== undefined) say(`${name}: ${fileFailed(ended) ? "FAILED" : "ok"} ${ended.file} (${ended.seconds} s)`);
+  });
+  const seconds = Math.round((Date.now() - started) / 100) / 10;
+  const console = [...output, ...result.stderr.split("\n")].map((line) => line.trimEnd()).filter((line) => line !== "");
+  const run = results.finish(name, result.fate, seconds, console.slice(-CONSOLE_LINES));
+  say(`${name}: ${run.status} in ${seconds} s`);
+  return run;
+}

@@ -1,0 +1,99 @@
+// What kernels differ in, as one table: the name that tests write in `needs`, what it is, the first kernel that has it
+// (libbpf.md 3.10, kernel-matrix.md), and a probe that really tries it. To add one, add a row, and a word in
+// expected-features.ts where a kernel should have it by its version and does not.
+
+import * as maps from "./features/probes-maps.js";
+import * as net from "./features/probes-net.js";
+import * as tracing from "./features/probes-tracing.js";
+import { Type } from "./features/programs.js";
+
+/** One thing a kernel can or cannot do. */
+export interface Feature {
+  /** For people. */
+  readonly what: string;
+  /** First kernel that has it, where its configuration allows. */
+  readonly since: string;
+  /** Tries it on the running kernel; throws when it does not work. */
+  readonly probe: () => void;
+}
+
+/** By name, grouped as the probes are. */
+export const features = {
+  bpf: { what: "bpf() with the rights of root", since: "4.4", probe: maps.mapProbe(2, 4, 8, 1) },
+  map_batch: { what: "batch operations of maps", since: "5.6", probe: maps.batchProbe },
+  array_mmap: { what: "arrays mapped into memory", since: "5.5", probe: maps.mmapableProbe },
+  ringbuf: { what: "ring buffer", since: "5.8", probe: maps.ringProbe },
+  user_ringbuf: { what: "user ring buffer", since: "6.1", probe: maps.userRingProbe },
+  bloom_filter: { what: "bloom filter map", since: "5.16", probe: maps.bloomProbe },
+  arena: { what: "arena map", since: "6.9", probe: maps.arenaProbe },
+  prog_bind_map: { what: "binding maps to programs", since: "5.10", probe: maps.bindMapProbe },
+  memcg_account: {
+    what: "memory charged to the control group, not to RLIMIT_MEMLOCK (seen by bpf_ktime_get_coarse_ns)",
+    since: "5.11",
+    probe: maps.helperProbe(Type.socketFilter, 160),
+  },
+  syscall_program: { what: "programs of type syscall", since: "5.14", probe: maps.syscallProgramProbe },
+  btf_float: { what: "BTF kind FLOAT", since: "5.13", probe: maps.btfProbe("float") },
+  btf_decl_tag: { what: "BTF kind DECL_TAG", since: "5.16", probe: maps.btfProbe("declTag") },
+  btf_type_tag: { what: "BTF kind TYPE_TAG", since: "5.17", probe: maps.btfProbe("typeTag") },
+  btf_enum64: { what: "BTF kind ENUM64", since: "6.0", probe: maps.btfProbe("enum64") },
+  module_btf: { what: "BTF of kernel modules", since: "5.11", probe: maps.moduleBtfProbe },
+
+  perf_event: { what: "programs on perf events", since: "4.9", probe: tracing.perfEventProbe },
+  perf_link: { what: "BPF links of perf events", since: "5.15", probe: tracing.perfLinkProbe },
+  bpf_cookie: {
+    what: "bpf_get_attach_cookie() of perf events",
+    since: "5.15",
+    probe: maps.helperProbe(Type.kprobe, 174),
+  },
+  kprobe: { what: "kprobes by the perf unit", since: "4.17", probe: tracing.kprobeProbe(0) },
+  kretprobe: { what: "kretprobes by the perf unit", since: "4.17", probe: tracing.kprobeProbe(1) },
+  kprobe_multi: { what: "kprobe links with many functions", since: "5.18", probe: tracing.kprobeMultiProbe },
+  uprobe: { what: "uprobes by the perf unit", since: "4.17", probe: tracing.uprobeProbe },
+  uprobe_multi: { what: "uprobe links with many places", since: "6.6", probe: tracing.uprobeMultiProbe },
+  tracefs: { what: "tracefs with its events, mounted or mountable", since: "4.1", probe: tracing.tracefsProbe },
+  tracepoint: { what: "tracepoints of system calls", since: "4.7", probe: tracing.tracepointProbe },
+  raw_tracepoint: { what: "raw tracepoints", since: "4.17", probe: tracing.rawTracepointProbe },
+  tp_btf: { what: "raw tracepoints typed by BTF", since: "5.5", probe: tracing.tracingProbe("tp_btf") },
+  fentry: { what: "fentry programs", since: "5.5", probe: tracing.tracingProbe("fentry") },
+  fexit: { what: "fexit programs", since: "5.5", probe: tracing.tracingProbe("fexit") },
+  fmod_ret: { what: "fmod_ret programs on security hooks", since: "5.7", probe: tracing.tracingProbe("fmod_ret") },
+  lsm: { what: "programs on security hooks", since: "5.7", probe: tracing.tracingProbe("lsm") },
+  iter: { what: "iterators (over tasks)", since: "5.8", probe: tracing.iteratorProbe },
+
+  netns: { what: "a network namespace of one's own", since: "3.0", probe: () => net.inNewNetwork(() => undefined) },
+  veth: { what: "pairs of virtual network devices", since: "2.6.24", probe: net.deviceKindProbe("veth") },
+  netkit: { what: "netkit devices", since: "6.7", probe: net.deviceKindProbe("netkit") },
+  xdp_link: { what: "XDP links", since: "5.9", probe: net.xdpLinkProbe },
+  tc: { what: "clsact and cls_bpf by netlink", since: "4.5", probe: net.tcProbe },
+  tcx: { what: "tcx links", since: "6.6", probe: net.tcxProbe },
+  netfilter_link: { what: "netfilter links", since: "6.4", probe: net.netfilterProbe },
+  sk_lookup: { what: "sk_lookup links", since: "5.9", probe: net.skLookupProbe },
+  socket_filter: { what: "programs on sockets", since: "3.19", probe: net.socketFilterProbe },
+  af_xdp: { what: "sockets of family XDP", since: "4.18", probe: net.afXdpProbe },
+  cgroup_link: { what: "links on control groups", since: "5.7", probe: net.cgroupLinkProbe },
+  struct_ops: { what: "struct_ops (TCP congestion control)", since: "5.6", probe: net.structOpsProbe },
+  sched_ext: { what: "schedulers as struct_ops", since: "6.12", probe: net.schedExtProbe },
+} as const satisfies Readonly<Record<string, Feature>>;
+
+/** A name in the table. */
+export type FeatureName = keyof typeof features;
+
+/** All names, in the table's order. */
+export const featureNames: readonly FeatureName[] = Object.keys(features) as FeatureName[];
+
+const probed = new Map<FeatureName, string | undefined>();
+
+/** Why the running kernel lacks a feature; undefined when it works. Tried once per process. */
+export function whyMissing(name: FeatureName): string | undefined {
+  if (!probed.has(name)) {
+    let reason: string | undefined;
+    try {
+      features[name].probe();
+    } catch (error) {
+      reason = error instanceof Error ? error.message : String(error);
+    }
+    probed.set(name, reason);
+  }
+  return probed.get(name);
+}

@@ -1,0 +1,84 @@
+// Probes of maps, BTF kinds and helpers: one call that the kernel accepts or refuses.
+
+import { readdirSync } from "node:fs";
+import { bpf, ProbeError, struct, withDescriptors } from "./calls.js";
+import { callingProgram, createCounter, createMap, load, loadBtf, Type } from "./programs.js";
+
+/** Size of a page, the smallest ring. */
+const PAGE = process.arch === "arm64" ? 65536 : 4096;
+const MMAPABLE = 1 << 10;
+const SLEEPABLE = 1 << 4;
+
+/** A map of this type is created. */
+export function mapProbe(type: number, key: number, value: number, entries: number, flags = 0): () => void {
+  return () => withDescriptors((own) => void own(createMap(type, key, value, entries, flags)));
+}
+
+export const ringProbe: () => void = mapProbe(27, 0, 0, PAGE);
+export const userRingProbe: () => void = mapProbe(31, 0, 0, PAGE);
+export const bloomProbe: () => void = mapProbe(30, 0, 8, 16);
+export const arenaProbe: () => void = mapProbe(33, 0, 0, 4, MMAPABLE);
+export const mmapableProbe: () => void = mapProbe(2, 4, 8, 1, MMAPABLE);
+
+/** BPF_MAP_LOOKUP_BATCH of an array. */
+export function batchProbe(): void {
+  withDescriptors((own) => {
+    const map = own(createCounter());
+    const [next, keys, values] = [struct(4, []), struct(4, []), struct(8, [])];
+    const fields = [
+      [8, "u64", next],
+      [16, "u64", keys],
+      [24, "u64", values],
+      [32, "u32", 1],
+      [36, "u32", map],
+    ] as const;
+    bpf(24, 56, fields, "batch lookup");
+  });
+}
+
+/** A program of this type that calls this helper is loaded. */
+export function helperProbe(type: number, helper: number): () => void {
+  return () => withDescriptors((own) => void own(load(type, 0, { body: callingProgram(helper) })));
+}
+
+/** BPF_PROG_BIND_MAP. */
+export function bindMapProbe(): void {
+  withDescriptors((own) => {
+    const program = own(load(Type.socketFilter, own(createCounter())));
+    bpf(
+      35,
+      12,
+      [
+        [0, "u32", program],
+        [4, "u32", own(createCounter())],
+      ],
+      "PROG_BIND_MAP",
+    );
+  });
+}
+
+/** A sleepable program of type syscall. */
+export function syscallProgramProbe(): void {
+  withDescriptors((own) => void own(load(Type.syscall, own(createCounter()), { flags: SLEEPABLE })));
+}
+
+/** BTF with one type of a kind beside an int. Words: name offset, info (kind << 24, count), size or type, rest. */
+export function btfProbe(kind: "float" | "declTag" | "typeTag" | "enum64"): () => void {
+  const int = [1, 1 << 24, 4, 32];
+  const words = {
+    float: [5, 16 << 24, 4],
+    declTag: [...typedefOfInt, 9, 17 << 24, 2, 0xffffffff],
+    typeTag: [9, 18 << 24, 1],
+    enum64: [5, (19 << 24) | 1, 8, 9, 0, 0],
+  }[kind];
+  return () => withDescriptors((own) => void own(loadBtf([...int, ...words], "\0int\0one\0two")));
+}
+
+/** A declaration tag needs something that is declared. */
+const typedefOfInt = [5, 8 << 24, 1];
+
+/** BTF of at least one module. */
+export function moduleBtfProbe(): void {
+  const names = readdirSync("/sys/kernel/btf").filter((name) => name !== "vmlinux");
+  if (names.length === 0) throw new ProbeError("no module has BTF");
+}

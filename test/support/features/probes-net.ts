@@ -1,0 +1,210 @@
+// Probes of network and cgroup hooks, in a network namespace of their own: the thread enters a new one, tries, and goes
+// back before anything else runs.
+
+import { mkdirSync, openSync, readFileSync, rmdirSync } from "node:fs";
+import { call, type Field, ProbeError, struct, withDescriptors } from "./calls.js";
+import { Kind, kernelType } from "./kernel-types.js";
+import { link } from "./probes-tracing.js";
+import { createCounter, createMap, load, loadBtf, type ProgramOptions, Type } from "./programs.js";
+
+const CLONE_NEWNET = 0x40000000;
+/** The loopback device of a new namespace. */
+const LO = 1;
+const RTM_NEWLINK = 16;
+const RTM_NEWQDISC = 36;
+const RTM_NEWTFILTER = 44;
+const REQUEST_ACK_CREATE_EXCLUSIVE = 0x605;
+
+/** Enters a new network namespace for the time of `body`. */
+export function inNewNetwork<T>(body: (own: (fd: number) => number) => T): T {
+  return withDescriptors((own) => {
+    const before = own(openSync("/proc/thread-self/ns/net", "r"));
+    call("unshare", CLONE_NEWNET);
+    try {
+      return withDescriptors(body);
+    } finally {
+      call("setns", before, CLONE_NEWNET);
+    }
+  });
+}
+
+/** A program attached to the loopback device by a link. */
+function deviceProbe(
+  type: number,
+  attachType: number,
+  options: ProgramOptions,
+  fields: readonly Field[] = [],
+  flags = 0,
+): () => void {
+  return () =>
+    inNewNetwork((own) => {
+      const program = own(load(type, own(createCounter()), options));
+      own(link(program, attachType === NETFILTER ? 0 : LO, attachType, fields, flags));
+    });
+}
+
+const XDP = 37;
+const NETFILTER = 45;
+const TCX_INGRESS = 46;
+const GENERIC_MODE = 1 << 1;
+
+export const xdpLinkProbe: () => void = deviceProbe(Type.xdp, XDP, { result: 2 }, [], GENERIC_MODE);
+export const tcxProbe: () => void = deviceProbe(Type.schedCls, TCX_INGRESS, { expectedAttachType: TCX_INGRESS });
+/** Hook 3 is local output of IPv4 (2), priority -128. */
+export const netfilterProbe: () => void = deviceProbe(
+  Type.netfilter,
+  NETFILTER,
+  { expectedAttachType: NETFILTER, result: 1 },
+  [
+    [16, "u32", 2],
+    [20, "u32", 3],
+    [24, "u32", -128],
+  ],
+);
+
+/** A link on the network namespace. */
+export function skLookupProbe(): void {
+  inNewNetwork((own) => {
+    const SK_LOOKUP = 36;
+    const program = own(load(Type.skLookup, own(createCounter()), { expectedAttachType: SK_LOOKUP, result: 1 }));
+    own(link(program, own(openSync("/proc/thread-self/ns/net", "r")), SK_LOOKUP));
+  });
+}
+
+/** SO_ATTACH_BPF. */
+export function socketFilterProbe(): void {
+  inNewNetwork((own) => {
+    const [AF_INET, DGRAM, SOL_SOCKET, ATTACH_BPF] = [2, 2, 1, 50];
+    const socket = own(call("socket", AF_INET, DGRAM, 0));
+    const program = own(load(Type.socketFilter, own(createCounter()), { result: 65535 }));
+    call("setsockopt", socket, SOL_SOCKET, ATTACH_BPF, struct(4, [[0, "u32", program]]), 4);
+  });
+}
+
+/** A socket of family XDP. */
+export function afXdpProbe(): void {
+  inNewNetwork((own) => void own(call("socket", 44, 3, 0)));
+}
+
+/** clsact and a BPF filter on it, by netlink. */
+export function tcProbe(): void {
+  inNewNetwork((own) => {
+    request(own, RTM_NEWQDISC, [...tcHeader(0xffff0000, 0xfffffff1, 0), ...attribute(1, bytesOf("clsact"))]);
+    const program = own(load(Type.schedCls, own(createCounter())));
+    const options = [...attribute(6, word(program)), ...attribute(7, bytesOf("probe")), ...attribute(8, word(1))];
+    const ETH_P_ALL = 0x0300;
+    const filter = [
+      ...tcHeader(1, 0xfffffff2, (1 << 16) | ETH_P_ALL),
+      ...attribute(1, bytesOf("bpf")),
+      ...attribute(2, options),
+    ];
+    request(own, RTM_NEWTFILTER, filter);
+  });
+}
+
+/** A device of this kind is made. */
+export function deviceKindProbe(kind: "veth" | "netkit"): () => void {
+  return () =>
+    inNewNetwork((own) => {
+      const info = attribute(1, bytesOf(kind));
+      const [IFLA_IFNAME, IFLA_LINKINFO] = [3, 18];
+      request(own, RTM_NEWLINK, [
+        ...new Uint8Array(16),
+        ...attribute(IFLA_IFNAME, bytesOf("probe0")),
+        ...attribute(IFLA_LINKINFO, info),
+      ]);
+    });
+}
+
+/** A link on a cgroup of the second version. */
+export function cgroupLinkProbe(): void {
+  withDescriptors((own) => {
+    const mount = /^\S+ (\S+) cgroup2 /m.exec(readFileSync("/proc/mounts", "utf8"))?.[1];
+    if (mount === undefined) throw new ProbeError("no cgroup2 is mounted");
+    const group = `${mount}/bpfkit-probe-${process.pid}`;
+    mkdirSync(group);
+    try {
+      withDescriptors((hold) => {
+        const EGRESS = 1;
+        const program = hold(load(Type.cgroupSkb, own(createCounter()), { result: 1 }));
+        hold(link(program, hold(openSync(group, "r")), EGRESS));
+      });
+    } finally {
+      rmdirSync(group);
+    }
+  });
+}
+
+/** The map of a struct_ops type; `kernelType` fails where the type does not exist. */
+export function structOpsProbe(): void {
+  withDescriptors((own) => {
+    const btf = own(loadBtf([1, 1 << 24, 4, 32], "\0int"));
+    const id = kernelType(Kind.struct, "bpf_struct_ops_tcp_congestion_ops");
+    // The size has to be the type's own: a wrong one is refused last, with EINVAL, after everything a kernel without
+    // struct_ops refuses earlier (ENOTSUPP, EPERM, unknown map type). It is found by trying.
+    let last: unknown;
+    for (let size = 64; size <= 1024; size += 8) {
+      try {
+        own(
+          createMap(26, 4, size, 1, 0, [
+            [48, "u32", btf],
+            [60, "u32", id],
+          ]),
+        );
+        return;
+      } catch (error) {
+        last = error;
+      }
+    }
+    throw last;
+  });
+}
+
+/** The kernel knows sched_ext's operations. */
+export function schedExtProbe(): void {
+  kernelType(Kind.struct, "bpf_struct_ops_sched_ext_ops");
+}
+
+function request(own: (fd: number) => number, type: number, body: readonly number[]): void {
+  const [AF_NETLINK, SOCK_RAW, ROUTE] = [16, 3, 0];
+  const socket = own(call("socket", AF_NETLINK, SOCK_RAW, ROUTE));
+  const size = 16 + body.length;
+  const message = struct(size, [
+    [0, "u32", size],
+    [4, "u16", type],
+    [6, "u16", REQUEST_ACK_CREATE_EXCLUSIVE],
+    [8, "u32", 1],
+  ]);
+  message.set(body, 16);
+  call("sendto", socket, message, size, 0, 0, 0);
+  const answer = new Uint8Array(8192);
+  call("recvfrom", socket, answer, answer.length, 0, 0, 0);
+  const error = new DataView(answer.buffer).getInt32(16, true);
+  if (error !== 0) throw new ProbeError(`netlink request ${type}: errno ${-error}`);
+}
+
+function tcHeader(handle: number, parent: number, info: number): Uint8Array {
+  return struct(20, [
+    [4, "u32", LO],
+    [8, "u32", handle],
+    [12, "u32", parent],
+    [16, "u32", info],
+  ]);
+}
+
+function attribute(type: number, body: Iterable<number>): number[] {
+  const bytes = [...body];
+  const head = struct(4, [
+    [0, "u16", bytes.length + 4],
+    [2, "u16", type],
+  ]);
+  return [...head, ...bytes, ...new Uint8Array((4 - (bytes.length % 4)) % 4)];
+}
+
+function word(value: number): Uint8Array {
+  return struct(4, [[0, "u32", value]]);
+}
+
+function bytesOf(name: string): Uint8Array {
+  return new TextEncoder().encode(`${name}\0`);
+}

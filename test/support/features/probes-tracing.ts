@@ -1,0 +1,241 @@
+// Probes of tracing hooks: a counting program is attached, its hook is triggered, and it has to have run.
+
+import { existsSync, openSync, readFileSync, readSync } from "node:fs";
+import { bpf, call, type Field, ProbeError, struct, text, withDescriptors } from "./calls.js";
+import { getpgidFunction, Kind, kernelType } from "./kernel-types.js";
+import { createCounter, expectRuns, getpgid, load, Type } from "./programs.js";
+
+const RAW_TRACEPOINT_OPEN = 17;
+const LINK_CREATE = 28;
+const ITER_CREATE = 33;
+const PERF_TYPE_SOFTWARE = 1;
+const PERF_TYPE_TRACEPOINT = 2;
+const IOC_SET_BPF = 0x40042408;
+const IOC_ENABLE = 0x2400;
+const CLOEXEC = 8n;
+
+/** Attach types (enum bpf_attach_type). */
+const Attach = {
+  traceRawTp: 23,
+  fentry: 24,
+  fexit: 25,
+  modifyReturn: 26,
+  lsmMac: 27,
+  traceIter: 28,
+  perfEvent: 41,
+  kprobeMulti: 42,
+  uprobeMulti: 48,
+} as const;
+
+/** A descriptor of a perf event of this thread. */
+export function perfEvent(type: number, fields: readonly Field[]): number {
+  const attr = struct(120, [[0, "u32", type], [4, "u32", 120], ...fields]);
+  return call("perf_event_open", attr, 0, -1, -1, CLOEXEC);
+}
+
+/** Type number of a dynamic perf unit. */
+export function perfUnit(name: string): number {
+  const path = `/sys/bus/event_source/devices/${name}/type`;
+  if (!existsSync(path)) throw new ProbeError(`no perf unit ${name}`);
+  return Number(readFileSync(path, "utf8"));
+}
+
+/** A program attached to a perf event by ioctl, as before Linux 5.15. */
+export function attachByIoctl(event: number, program: number): void {
+  call("ioctl", event, IOC_SET_BPF, program);
+  call("ioctl", event, IOC_ENABLE, 0);
+}
+
+/** kprobe (`config` 0) or kretprobe (1) by the perf unit. */
+export function kprobeProbe(config: 0 | 1): () => void {
+  return () =>
+    withDescriptors((own) => {
+      const counter = own(createCounter());
+      const fields: Field[] = [
+        [8, "u64", config],
+        [56, "u64", text(getpgidFunction)],
+      ];
+      const event = own(perfEvent(perfUnit("kprobe"), fields));
+      attachByIoctl(event, own(load(Type.kprobe, counter)));
+      expectRuns(counter, getpgid);
+    });
+}
+
+/** uprobe at the entry point of node itself: it runs once per process, so attaching is all that is tried. */
+export function uprobeProbe(): void {
+  withDescriptors((own) => {
+    const fields: Field[] = [
+      [56, "u64", text(process.execPath)],
+      [64, "u64", entryOffset(process.execPath)],
+    ];
+    const event = own(perfEvent(perfUnit("uprobe"), fields));
+    attachByIoctl(event, own(load(Type.kprobe, own(createCounter()))));
+  });
+}
+
+/** A software clock, without a program. */
+export function perfEventProbe(): void {
+  withDescriptors((own) => {
+    const event = own(perfEvent(PERF_TYPE_SOFTWARE, softwareClock));
+    attachByIoctl(event, own(load(Type.perfEvent, own(createCounter()))));
+  });
+}
+
+/** BPF_LINK_CREATE on a perf event. */
+export function perfLinkProbe(): void {
+  withDescriptors((own) => {
+    const event = own(perfEvent(PERF_TYPE_SOFTWARE, softwareClock));
+    own(link(own(load(Type.perfEvent, own(createCounter()))), event, Attach.perfEvent));
+  });
+}
+
+/** A link with a list of functions. */
+export function kprobeMultiProbe(): void {
+  withDescriptors((own) => {
+    const counter = own(createCounter());
+    const names = struct(8, [[0, "u64", text(getpgidFunction)]]);
+    const program = own(load(Type.kprobe, counter, { expectedAttachType: Attach.kprobeMulti }));
+    own(
+      link(program, 0, Attach.kprobeMulti, [
+        [20, "u32", 1],
+        [24, "u64", names],
+      ]),
+    );
+    expectRuns(counter, getpgid);
+  });
+}
+
+/** A link with a list of offsets in a file. */
+export function uprobeMultiProbe(): void {
+  withDescriptors((own) => {
+    const program = own(load(Type.kprobe, own(createCounter()), { expectedAttachType: Attach.uprobeMulti }));
+    const offsets = struct(8, [[0, "u64", entryOffset(process.execPath)]]);
+    own(
+      link(program, 0, Attach.uprobeMulti, [
+        [16, "u64", text(process.execPath)],
+        [24, "u64", offsets],
+        [48, "u32", 1],
+      ]),
+    );
+  });
+}
+
+/** The tracepoint of entering getpgid(). */
+export function tracepointProbe(): void {
+  withDescriptors((own) => {
+    const counter = own(createCounter());
+    const path = `${tracefs(own)}/events/syscalls/sys_enter_getpgid/id`;
+    if (!existsSync(path)) throw new ProbeError("no tracepoints of system calls");
+    const event = own(perfEvent(PERF_TYPE_TRACEPOINT, [[8, "u64", Number(readFileSync(path, "utf8"))]]));
+    attachByIoctl(event, own(load(Type.tracepoint, counter)));
+    expectRuns(counter, getpgid);
+  });
+}
+
+/** tracefs with events, mounted or mountable. */
+export function tracefsProbe(): void {
+  withDescriptors((own) => void tracefs(own));
+}
+
+/** A raw tracepoint by name. */
+export function rawTracepointProbe(): void {
+  withDescriptors((own) => {
+    const counter = own(createCounter());
+    const program = own(load(Type.rawTracepoint, counter));
+    own(
+      bpf(
+        RAW_TRACEPOINT_OPEN,
+        16,
+        [
+          [0, "u64", text("sys_enter")],
+          [8, "u32", program],
+        ],
+        "raw tracepoint",
+      ),
+    );
+    expectRuns(counter, getpgid);
+  });
+}
+
+/** A tracing program on a kernel type. */
+export function tracingProbe(hook: "tp_btf" | "fentry" | "fexit" | "fmod_ret" | "lsm"): () => void {
+  return () =>
+    withDescriptors((own) => {
+      const counter = own(createCounter());
+      const { type, attach, kind, name } = {
+        tp_btf: { type: Type.tracing, attach: Attach.traceRawTp, kind: Kind.typedef, name: "btf_trace_sys_enter" },
+        fentry: { type: Type.tracing, attach: Attach.fentry, kind: Kind.func, name: getpgidFunction },
+        fexit: { type: Type.tracing, attach: Attach.fexit, kind: Kind.func, name: getpgidFunction },
+        fmod_ret: { type: Type.tracing, attach: Attach.modifyReturn, kind: Kind.func, name: "security_task_getpgid" },
+        lsm: { type: Type.lsm, attach: Attach.lsmMac, kind: Kind.func, name: "bpf_lsm_task_getpgid" },
+      }[hook];
+      const program = own(load(type, counter, { expectedAttachType: attach, attachBtfId: kernelType(kind, name) }));
+      own(bpf(RAW_TRACEPOINT_OPEN, 16, [[8, "u32", program]], hook));
+      expectRuns(counter, getpgid);
+    });
+}
+
+/** An iterator over tasks. */
+export function iteratorProbe(): void {
+  withDescriptors((own) => {
+    const counter = own(createCounter());
+    const id = kernelType(Kind.func, "bpf_iter_task");
+    const program = own(load(Type.tracing, counter, { expectedAttachType: Attach.traceIter, attachBtfId: id }));
+    const iterator = own(bpf(ITER_CREATE, 8, [[0, "u32", own(link(program, 0, Attach.traceIter))]], "iterator"));
+    expectRuns(counter, () => readSync(iterator, new Uint8Array(4096)));
+  });
+}
+
+/** BPF_LINK_CREATE; fields from offset 16 on belong to the attach type. */
+export function link(
+  program: number,
+  target: number,
+  attachType: number,
+  fields: readonly Field[] = [],
+  flags = 0,
+): number {
+  const common: Field[] = [
+    [0, "u32", program],
+    [4, "u32", target],
+    [8, "u32", attachType],
+    [12, "u32", flags],
+  ];
+  return bpf(LINK_CREATE, 64, [...common, ...fields], `link of attach type ${attachType}`);
+}
+
+const softwareClock: readonly Field[] = [[16, "u64", 1_000_000]];
+
+/** Where tracefs can be read: mounted, else through a mount that only this descriptor sees. */
+function tracefs(own: (fd: number) => number): string {
+  for (const path of ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"]) {
+    if (existsSync(`${path}/events`)) return path;
+  }
+  const context = own(call("fsopen", text("tracefs"), 1));
+  const FSCONFIG_CMD_CREATE = 6;
+  call("fsconfig", context, FSCONFIG_CMD_CREATE, 0, 0, 0);
+  const mount = own(call("fsmount", context, 1, 0));
+  const path = `/proc/self/fd/${mount}`;
+  if (!existsSync(`${path}/events`)) throw new ProbeError("tracefs has no events");
+  return path;
+}
+
+/** File offset of an executable's entry point: ELF header and program headers, 64-bit little-endian. */
+function entryOffset(path: string): bigint {
+  const head = new Uint8Array(4096);
+  withDescriptors((own) => readSync(own(openSync(path, "r")), head, 0, head.length, 0));
+  const view = new DataView(head.buffer);
+  const entry = view.getBigUint64(24, true);
+  const table = Number(view.getBigUint64(32, true));
+  const count = view.getUint16(56, true);
+  for (let at = table; at < table + count * 56; at += 56) {
+    const PT_LOAD = 1;
+    if (view.getUint32(at, true) !== PT_LOAD) continue;
+    const [offset, start, size] = [8, 16, 32].map((field) => view.getBigUint64(at + field, true)) as [
+      bigint,
+      bigint,
+      bigint,
+    ];
+    if (entry >= start && entry < start + size) return entry - start + offset;
+  }
+  throw new ProbeError(`${path} has no entry point`);
+}
