@@ -1,0 +1,83 @@
+// Values ⇄ bytes by BTF type. This file is the entry: it plans a type once and joins a reader (generated, or
+// interpreted where code generation is forbidden) with a writer. Where what lies: codec-plan.ts.
+
+import { ValueError } from "../errors.js";
+import { clear, Encoder, Misfit } from "./codec-encoder.js";
+import { canGenerate, generateReader } from "./codec-generator.js";
+import { Interpreter } from "./codec-interpreter.js";
+import { type CodecOptions, planType, type TypeSource } from "./codec-plan.js";
+import type { BtfValue, Reader } from "./codec-value.js";
+
+export type { CodecOptions } from "./codec-plan.js";
+export { type BtfValue, unionBytes } from "./codec-value.js";
+
+/** Decodes and encodes the values of one BTF type. */
+export interface BtfCodec {
+  /** Bytes of a value. */
+  readonly size: number;
+  /** The value at `offset`. It stays valid when the bytes change. @throws ValueError when the view ends before `size` */
+  decode(view: DataView, offset: number): BtfValue;
+  /**
+   * Writes `value` to the `size` bytes at `offset`; padding becomes zero.
+   * @throws ValueError whose reason names the path of the field, after which the bytes at `offset` are unspecified
+   */
+  encode(view: DataView, offset: number, value: BtfValue): void;
+}
+
+/**
+ * Makes the codec of a BTF type, in the byte order of the BTF. Make it once per type and keep it.
+ *
+ * | C | decodes to | encodes from, besides |
+ * | --- | --- | --- |
+ * | integers to 32 bits, enum | number | bigint in range |
+ * | 64-bit integers, enum of 64 bits | bigint, or number: see {@link CodecOptions.int64} | safe integers |
+ * | `__int128`, pointers | bigint | safe integers |
+ * | bool | boolean | 0 and 1 |
+ * | float, double | number | |
+ * | `char[N]` | string up to the NUL; wrong UTF-8 becomes U+FFFD | Uint8Array of at most N bytes |
+ * | `unsigned char[N]` | Uint8Array, a copy | fewer than N bytes |
+ * | other arrays | array | fewer than N elements |
+ * | struct | object with own properties in the order of the members | Uint8Array of the whole; members left out are zero |
+ * | union | object with a getter per member over a copy of the bytes, these at `[unionBytes]` | object with one member; Uint8Array of the whole |
+ * | bitfields | like their type | |
+ * | long double, _Float16 | Uint8Array | |
+ *
+ * A string may fill all N bytes of `char[N]`, without a NUL, as `strncpy` would have it. Members of anonymous structs
+ * and unions are members of their parent. Several members of one union may be given when they agree, as in a value that
+ * was decoded; otherwise exactly one. Arrays of length zero at the end of a struct decode to no elements: `[]`, or the
+ * empty string or Uint8Array of their row.
+ *
+ * @throws BtfError when the type has no size (void, datasec, functions, forward declarations), contradicts itself, or
+ *   is too large: 2 GiB, 64 levels, 65536 members, 2^26 values
+ */
+export function compileCodec(btf: TypeSource, typeId: number, options: CodecOptions = {}): BtfCodec {
+  const plan = planType(btf, typeId, options);
+  const { size } = plan;
+  const checkBounds = (view: DataView, offset: number): void => {
+    if (offset >= 0 && offset + size <= view.byteLength) return;
+    const range = `${size} bytes at offset ${offset}`;
+    throw new ValueError("VALUE", `${range} do not lie within the ${view.byteLength} bytes given`);
+  };
+  const interpreter = new Interpreter(btf.littleEndian);
+  const read = interpreter.reader(plan);
+  const write = new Encoder(btf.littleEndian, interpreter).writer(plan);
+  const interpreted: Reader = (view, offset) => {
+    checkBounds(view, offset);
+    return read(view, offset);
+  };
+  const generate = options.codegen !== false && canGenerate();
+  return {
+    size,
+    decode: (generate ? generateReader(plan, btf.littleEndian, checkBounds) : undefined) ?? interpreted,
+    encode(view, offset, value) {
+      checkBounds(view, offset);
+      clear(plan, view, offset);
+      try {
+        write(view, offset, value);
+      } catch (error) {
+        if (!(error instanceof Misfit)) throw error;
+        throw new ValueError("VALUE", `value${error.path}: ${error.reason}`);
+      }
+    },
+  };
+}
