@@ -2,7 +2,7 @@
 // all integers of an event, so short ones are looked up by their bytes, taken as 32-bit words (typescript.md 7).
 
 /** Longest character array, in bytes, whose string is cached. */
-export const CACHED_TEXT_LENGTH = 32;
+const CACHED_TEXT_LENGTH = 32;
 
 const SLOT_BITS = 10;
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
