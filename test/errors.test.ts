@@ -27,7 +27,9 @@ describe("BpfkitError", () => {
     const inner = (): never => {
       throw new ElfError("ELF_INVALID", "broken", { section: ".BTF", offset: 8 });
     };
-    expect(() => withLocation({ file: "a.o", section: "outer" }, inner)).toThrow("a.o, section .BTF, offset 0x8: broken");
+    expect(() => withLocation({ file: "a.o", section: "outer" }, inner)).toThrow(
+      "a.o, section .BTF, offset 0x8: broken",
+    );
     const other = new TypeError("not ours");
     expect(addLocation(other, { file: "a.o" })).toBe(other);
     expect(other.message).toBe("not ours");
@@ -45,7 +47,9 @@ describe("nearNames", () => {
     expect(nearNames("x", [])).toBe("; there are none");
     const many = Array.from({ length: 20 }, (_, i) => `name_number_${i}`);
     expect(nearNames("q", many)).toContain("… (20 in all)");
-    expect(new NotFoundError(`no map totl${nearNames("totl", ["total"])}`).message).toBe("no map totl; did you mean total?");
+    expect(new NotFoundError(`no map totl${nearNames("totl", ["total"])}`).message).toBe(
+      "no map totl; did you mean total?",
+    );
   });
 });
 

@@ -4,7 +4,6 @@ import { type BtfCodec, type BtfValue, compileCodec } from "../btf/index.js";
 import { ArgumentError, BtfError, StateError, ValueError } from "../errors.js";
 import type { BpfMap } from "../map/index.js";
 import { nearNames } from "../near-names.js";
-import { MapType } from "../object/index.js";
 import type { FileDescriptor } from "../syscall/index.js";
 import { RingMemory } from "./ring-memory.js";
 import { FdWatcher } from "./watcher.js";
@@ -50,8 +49,8 @@ export class RingBuffer<T = BtfValue> implements AsyncIterable<T>, Disposable {
    * @throws ArgumentError when `map` is no ring buffer, StateError when it is not loaded, BtfError when `type` is unknown.
    */
   constructor(map: BpfMap, options: RingBufferOptions = {}) {
-    if (map.type !== MapType.RINGBUF) {
-      throw new ArgumentError(`a RingBuffer reads maps of type ringbuf; this one is of type ${map.typeName}`, {
+    if (map.type !== "ringbuf") {
+      throw new ArgumentError(`a RingBuffer reads maps of type ringbuf; this one is of type ${map.type}`, {
         map: map.name,
       });
     }

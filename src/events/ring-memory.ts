@@ -38,7 +38,8 @@ export class RingMemory {
    * @throws ArgumentError for rings of 4 GiB and more, whose positions this consumer could not tell apart.
    */
   constructor(fd: FileDescriptor, size: number) {
-    if (size >= 2 ** 32) throw new ArgumentError(`a ring buffer of ${size} bytes is too large; 2 GiB is the limit here`);
+    if (size >= 2 ** 32)
+      throw new ArgumentError(`a ring buffer of ${size} bytes is too large; 2 GiB is the limit here`);
     const page = pageSize();
     this.size = size;
     const consumer = MappedRegion.map(fd, { length: page, offset: 0, writable: true });

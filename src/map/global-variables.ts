@@ -71,9 +71,22 @@ export class DataSection {
       },
       set: (value: BtfValue): void => {
         if (this.#access !== "read-write") throw this.#writeError(name);
-        (codec ?? compiled()).encode(this.#view, offset, value);
+        this.#write(codec ?? compiled(), offset, value);
       },
     };
+  }
+
+  /** Encodes beside the section first: a value that is refused, or half encoded, must never be seen by a program. */
+  #write(codec: BtfCodec, offset: number, value: BtfValue): void {
+    const { size } = codec;
+    const encoded = new DataView(new ArrayBuffer(size));
+    codec.encode(encoded, 0, value);
+    const aligned = (this.#view.byteOffset + offset) % size === 0;
+    // Running programs see a scalar change at once.
+    if (size === 8 && aligned) this.#view.setBigUint64(offset, encoded.getBigUint64(0));
+    else if (size === 4 && aligned) this.#view.setUint32(offset, encoded.getUint32(0));
+    else if (size === 2 && aligned) this.#view.setUint16(offset, encoded.getUint16(0));
+    else bytesOf(this.#view).set(bytesOf(encoded), offset);
   }
 
   #closedError(name: string): StateError {
@@ -127,4 +140,8 @@ function unknownNames(section: string, names: readonly string[]): object {
 
 function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function bytesOf(view: DataView): Uint8Array {
+  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 }

@@ -1,6 +1,7 @@
 // The object room's public names: what a `.bpf.o` declares, as plain data. Pure.
 
 export { type LinkedFunction, type LinkedProgram, type LinkedRelocation, linkProgram } from "./link-calls.js";
+export { checkU32, numberOf } from "./numbers.js";
 export { type OpenObjectOptions, openObject } from "./open.js";
 export * from "./sections.js";
 export * from "./spec.js";

@@ -1,17 +1,16 @@
 // A program of an opened object: its declaration, editable until load, and afterwards its descriptor in the kernel.
 // Attaching belongs to the floors above: BpfProgram (src/loader) adds it.
 
-import { ArgumentError, StateError } from "../errors.js";
-import { nearNames } from "../near-names.js";
+import { StateError } from "../errors.js";
 import {
   AttachType,
   type AttachTypeName,
-  attachTypeByName,
   attachTypeName,
-  ProgramType,
+  checkU32,
+  numberOf,
   type ProgramSpec,
+  ProgramType,
   type ProgramTypeName,
-  programTypeByName,
   programTypeName,
   type SectionDefinition,
 } from "../object/index.js";
@@ -79,7 +78,7 @@ export class ProgramHandle {
   }
   set type(type: ProgramTypeName | number) {
     this.#edit("type");
-    this.#spec.type = toNumber(type, programTypeByName, Object.keys(ProgramType), "program type");
+    this.#spec.type = numberOf(type, ProgramType, "program type");
   }
 
   /**
@@ -94,8 +93,7 @@ export class ProgramHandle {
   }
   set expectedAttachType(type: AttachTypeName | number | undefined) {
     this.#edit("expectedAttachType");
-    this.#spec.expectedAttachType =
-      type === undefined ? 0 : toNumber(type, attachTypeByName, Object.keys(AttachType), "attach type");
+    this.#spec.expectedAttachType = type === undefined ? 0 : numberOf(type, AttachType, "attach type");
   }
 
   /** BPF_F_* load flags. Settable until load. libbpf: `bpf_program__flags`, `bpf_program__set_flags`. */
@@ -199,21 +197,4 @@ export class ProgramHandle {
   #stateError(reason: string, hint?: string): StateError {
     return new StateError(reason, { file: this.#file, program: this.name, hint });
   }
-}
-
-function checkU32(value: number, what: string): number {
-  if (Number.isInteger(value) && value >= 0 && value <= 0xffffffff) return value;
-  throw new ArgumentError(`${what} must be an integer from 0 to 4294967295, not ${String(value)}`);
-}
-
-function toNumber(
-  value: string | number,
-  byName: (name: string) => number | undefined,
-  names: readonly string[],
-  what: string,
-): number {
-  if (typeof value === "number") return checkU32(value, what);
-  const number = byName(value);
-  if (number === undefined) throw new ArgumentError(`no ${what} ${JSON.stringify(value)}${nearNames(value, names)}`);
-  return number;
 }

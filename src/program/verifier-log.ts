@@ -10,7 +10,9 @@ export interface VerifierFailure {
   /** That instruction as the verifier prints it. */
   readonly insn: string | undefined;
   /** The last source line that the log shows. */
-  readonly source: { readonly text: string; readonly file: string | undefined; readonly line: number | undefined } | undefined;
+  readonly source:
+    | { readonly text: string; readonly file: string | undefined; readonly line: number | undefined }
+    | undefined;
 }
 
 /** `12: (85) call bpf_map_lookup_elem#1`, perhaps followed by `; R0=...`. */

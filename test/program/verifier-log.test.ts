@@ -1,8 +1,8 @@
 // Logs as kernels of different ages print them; the texts are shortened.
 
 import { describe, expect, it } from "vitest";
-import { readVerifierLog } from "../../src/program/verifier-log.js";
 import { VerifierError } from "../../src/program/verifier-error.js";
+import { readVerifierLog } from "../../src/program/verifier-log.js";
 
 const nullCheck = `0: R1=ctx() R10=fp0
 ; __u64 *count = bpf_map_lookup_elem(&syscall_count, &pid); @ minimal.bpf.c:30
@@ -81,6 +81,8 @@ describe("VerifierError", () => {
   });
 
   it("says so when there is no log", () => {
-    expect(new VerifierError({ ...base, log: "" }).message).toContain("refused the program with EACCES and wrote no log");
+    expect(new VerifierError({ ...base, log: "" }).message).toContain(
+      "refused the program with EACCES and wrote no log",
+    );
   });
 });

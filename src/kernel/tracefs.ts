@@ -1,0 +1,65 @@
+// The kernel's tracing files. Where nobody mounted tracefs (containers, this project's own test machine), it is mounted
+// for this process alone, without a place in the directory tree, and only for the moment of reading.
+
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { SystemCallError, UnsupportedError } from "../errors.js";
+import { type FileDescriptor, listAt, mountDetached, readFileAt } from "../syscall/index.js";
+
+/** Where tracefs is looked for, in this order. */
+const ROOTS = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
+
+/** Read access to tracefs; paths are relative to its root. */
+export interface TraceFs {
+  /** The text of a file, or undefined when there is none. */
+  read(path: string): string | undefined;
+  /** Names in a directory, or undefined when there is none. */
+  list(path: string): string[] | undefined;
+}
+
+/**
+ * Gives `body` access to tracefs.
+ *
+ * @throws UnsupportedError when it is neither mounted nor mountable, with what the kernel said
+ */
+export function withTraceFs<T>(body: (files: TraceFs) => T): T {
+  const root = ROOTS.find((path) => existsSync(`${path}/events`));
+  if (root !== undefined) return body(mountedTraceFs(root));
+  using mount = mountOnce();
+  return body(detachedTraceFs(mount));
+}
+
+function mountOnce(): FileDescriptor {
+  try {
+    return mountDetached("tracefs");
+  } catch (cause) {
+    const hint =
+      cause instanceof SystemCallError && cause.errnoName === "ENODEV"
+        ? "the kernel was built without tracing (CONFIG_FTRACE)"
+        : "mount it: mount -t tracefs tracefs /sys/kernel/tracing";
+    throw new UnsupportedError(`tracefs is not mounted on ${ROOTS.join(" or ")} and cannot be opened`, { cause, hint });
+  }
+}
+
+function mountedTraceFs(root: string): TraceFs {
+  return {
+    read: (path) => absentAsUndefined(() => readFileSync(`${root}/${path}`, "utf8")),
+    list: (path) => absentAsUndefined(() => readdirSync(`${root}/${path}`)),
+  };
+}
+
+function detachedTraceFs(root: FileDescriptor): TraceFs {
+  return {
+    read: (path) => absentAsUndefined(() => new TextDecoder().decode(readFileAt(root, path))),
+    list: (path) => absentAsUndefined(() => listAt(root, path)),
+  };
+}
+
+function absentAsUndefined<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    const code = error instanceof SystemCallError ? error.errnoName : (error as NodeJS.ErrnoException).code;
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,5 @@
+// The loader room's public names: objects and their programs.
+
+export { BpfObject } from "./bpf-object.js";
+export { BpfProgram } from "./bpf-program.js";
+export type { OpenOptions } from "./open-input.js";

@@ -1,0 +1,31 @@
+// The object's BTF into the kernel, where it describes maps and programs (libbpf.md 3.8).
+
+import type { Btf } from "../btf/index.js";
+import { log } from "../log.js";
+import { btfLoad, Errno, errnoName, type FileDescriptor } from "../syscall/index.js";
+import { raiseMemlock } from "./memlock.js";
+
+/** Bytes of log to ask for when the kernel refused; enough for the line that matters. */
+const LOG_SIZE = 64 * 1024;
+
+/**
+ * Loads type information. Undefined when the kernel refuses it: then maps and programs go without, which costs nothing
+ * but readable dumps and line numbers.
+ */
+export function loadObjectBtf(btf: Btf, file: string): FileDescriptor | undefined {
+  let result = btfLoad({ bytes: btf.bytes });
+  if (result.fd === undefined && result.errno === Errno.EPERM && raiseMemlock()) result = btfLoad({ bytes: btf.bytes });
+  if (result.fd !== undefined) return result.fd;
+  const { errno } = result;
+  // Without privileges the first map says so, in better words.
+  if (errno === Errno.EPERM) return undefined;
+  const buffer = new Uint8Array(LOG_SIZE);
+  const second = btfLoad({ bytes: btf.bytes, log: { level: 1, buffer } });
+  if (second.fd !== undefined) return second.fd;
+  const text = new TextDecoder().decode(buffer.subarray(0, Math.max(0, buffer.indexOf(0)))).trimEnd();
+  log.info(
+    `${file}: the kernel refused the object's type information (${errnoName(errno)}), which is optional; going on without` +
+      (text === "" ? "" : `\n${text}`),
+  );
+  return undefined;
+}

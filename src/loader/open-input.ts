@@ -1,0 +1,88 @@
+// What open() accepts: a path, a file URL or the bytes; and what the options mean.
+
+import { readFileSync } from "node:fs";
+import { basename } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Btf } from "../btf/index.js";
+import { ArgumentError, BpfkitError, ObjectError, withLocation } from "../errors.js";
+import { nearNames } from "../near-names.js";
+import { checkU32 } from "../object/index.js";
+
+/** Options of `BpfObject.open`. libbpf: `struct bpf_object_open_opts`. */
+export interface OpenOptions {
+  /** Object name, used in the names of data maps; by default the file name up to its first dot. */
+  name?: string;
+  /**
+   * Types to apply CO-RE against instead of the running kernel's: a file with raw BTF, its bytes, or a parsed `Btf`.
+   * libbpf: `btf_custom_path`.
+   */
+  kernelBtf?: string | URL | Uint8Array | Btf;
+  /** Verifier log level of all programs (0, 1, 2, +4 statistics). The default 0 fetches a log only after a refusal. */
+  logLevel?: number;
+  /** Tolerates unknown attributes in map definitions. */
+  relaxedMaps?: boolean;
+}
+
+const known: Readonly<Record<keyof OpenOptions, true>> = {
+  name: true,
+  kernelBtf: true,
+  logLevel: true,
+  relaxedMaps: true,
+};
+
+/** Checked options, and the object's bytes. */
+export interface OpenInput {
+  readonly bytes: Uint8Array;
+  /** Path or name, for messages. */
+  readonly file: string;
+  readonly name: string;
+  readonly kernelBtf: Btf | undefined;
+  readonly logLevel: number;
+  readonly relaxedMaps: boolean;
+}
+
+/** Reads and checks. @throws ArgumentError for wrong options, ObjectError when the file cannot be read */
+export function readInput(source: string | URL | Uint8Array, options: OpenOptions): OpenInput {
+  for (const option of Object.keys(options)) {
+    if (!Object.hasOwn(known, option)) {
+      throw new ArgumentError(`open() has no option ${option}${nearNames(option, Object.keys(known))}`);
+    }
+  }
+  const path = source instanceof Uint8Array ? undefined : pathOf(source);
+  const bytes = source instanceof Uint8Array ? source : readFile(path ?? "");
+  const name = options.name ?? (path === undefined ? "object" : basename(path).split(".", 1)[0]!);
+  if (typeof name !== "string") throw new ArgumentError("the option name must be a string");
+  return {
+    bytes,
+    file: path ?? name,
+    name,
+    kernelBtf: options.kernelBtf === undefined ? undefined : readKernelBtf(options.kernelBtf),
+    logLevel: checkU32(options.logLevel ?? 0, "logLevel"),
+    relaxedMaps: options.relaxedMaps ?? false,
+  };
+}
+
+function readKernelBtf(source: string | URL | Uint8Array | Btf): Btf {
+  if (source instanceof Btf) return source;
+  if (source instanceof Uint8Array) return withLocation({ file: "kernelBtf" }, () => Btf.parse(source));
+  const path = pathOf(source);
+  return withLocation({ file: path }, () => Btf.parse(readFile(path)));
+}
+
+function pathOf(source: unknown): string {
+  if (typeof source === "string") return source;
+  if (source instanceof URL && source.protocol === "file:") return fileURLToPath(source);
+  throw new ArgumentError(
+    `expected a path, a file URL or a Uint8Array, not ${source instanceof URL ? source.href : typeof source}`,
+  );
+}
+
+function readFile(path: string): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    if (BpfkitError.isBpfkitError(cause)) throw cause;
+    const reason = cause instanceof Error ? cause.message.replace(/, open .*$/, "") : String(cause);
+    throw new ObjectError("OBJECT_INVALID", `the file cannot be read: ${reason}`, { file: path, cause });
+  }
+}

@@ -1,0 +1,96 @@
+// CO-RE relocation and linking of the programs that will be loaded (libbpf.md 3.7), with a memory of what was poisoned,
+// for the log fix-up of a refused program (3.9).
+
+import type { Btf } from "../btf/index.js";
+import { CoreRelocator } from "../core-reloc/index.js";
+import { addLocation, ObjectError } from "../errors.js";
+import { log } from "../log.js";
+import { type FunctionSpec, type LinkedProgram, linkProgram, type ProgramSpec } from "../object/index.js";
+
+/** A program ready for map descriptors. */
+export interface RelocatedProgram extends LinkedProgram {
+  /** The CO-RE relocation that invalidated the instruction at an index of the linked program. */
+  readonly poisonAt: (insnIndex: number) => string | undefined;
+}
+
+/** Relocates the programs of one object. Every function is relocated once, however many programs call it. */
+export class ProgramRelocator {
+  readonly #core: CoreRelocator | undefined;
+  readonly #insns = new Map<FunctionSpec, Uint8Array>();
+  readonly #poisons = new Map<FunctionSpec, Map<number, () => string>>();
+
+  /** `kernel` may be undefined when {@link needsKernelBtf} is false. */
+  constructor(objectBtf: Btf | undefined, kernel: Btf | undefined) {
+    this.#core = objectBtf === undefined || kernel === undefined ? undefined : new CoreRelocator(objectBtf, { kernel });
+  }
+
+  /** Applies CO-RE, appends sub-programs, refuses what cannot be resolved. */
+  relocate(program: ProgramSpec): RelocatedProgram {
+    try {
+      const linked = linkProgram(program, (spec) => this.#relocated(spec));
+      const extern = linked.relocations.find((relocation) => relocation.kind === "extern");
+      if (extern !== undefined) {
+        throw new ObjectError(
+          "OBJECT_UNSUPPORTED",
+          `the program uses ${extern.name}, an extern of ${extern.sectionName}`,
+          {
+            hint: "externs cannot be resolved yet; switch autoload off for this program",
+          },
+        );
+      }
+      return { ...linked, poisonAt: (insnIndex) => this.#poisonAt(linked, insnIndex) };
+    } catch (error) {
+      throw addLocation(error, { program: program.name, section: program.sectionName });
+    }
+  }
+
+  #relocated(spec: FunctionSpec): Uint8Array {
+    const known = this.#insns.get(spec);
+    if (known !== undefined) return known;
+    const insns = spec.insns.slice();
+    const poisons = new Map<number, () => string>();
+    for (const record of spec.coreRelocations) {
+      const result = this.#applyOne(insns, spec, record);
+      if (result.poisoned) poisons.set(result.insnIndex, result.description);
+      log.debug(
+        () => `${spec.name}: ${result.description()} -> ${result.poisoned ? "no match" : result.value.toString()}`,
+      );
+    }
+    this.#insns.set(spec, insns);
+    if (poisons.size > 0) this.#poisons.set(spec, poisons);
+    return insns;
+  }
+
+  #applyOne(insns: Uint8Array, spec: FunctionSpec, record: FunctionSpec["coreRelocations"][number]) {
+    if (this.#core === undefined) {
+      throw new ObjectError("OBJECT_INVALID", "CO-RE records without BTF", { section: ".BTF.ext" });
+    }
+    try {
+      return this.#core.apply(insns, record);
+    } catch (error) {
+      throw addLocation(error, { program: spec.name, section: spec.sectionName });
+    }
+  }
+
+  #poisonAt(linked: LinkedProgram, insnIndex: number): string | undefined {
+    const owner = linked.functions.findLast((candidate) => candidate.insnIndex <= insnIndex);
+    if (owner === undefined) return undefined;
+    return this.#poisons.get(owner.spec)?.get(insnIndex - owner.insnIndex)?.();
+  }
+}
+
+/** True when any function that the program can reach has CO-RE records. */
+export function hasCoreRelocations(program: ProgramSpec): boolean {
+  const seen = new Set<FunctionSpec>();
+  const pending: FunctionSpec[] = [program];
+  if (program.exceptionCallback !== undefined) pending.push(program.exceptionCallback);
+  for (let spec = pending.pop(); spec !== undefined; spec = pending.pop()) {
+    if (seen.has(spec)) continue;
+    seen.add(spec);
+    if (spec.coreRelocations.length > 0) return true;
+    for (const relocation of spec.relocations) {
+      if (relocation.kind === "call" || relocation.kind === "function") pending.push(relocation.target);
+    }
+  }
+  return false;
+}
