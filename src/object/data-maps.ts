@@ -9,13 +9,26 @@ import type { MapSpec } from "./spec.js";
 import { MapFlag, MapPinning, MapType } from "./uapi.js";
 
 /**
- * Makes the map of one data section.
+ * Makes the maps of all data sections, in their order.
  *
- * @throws ObjectError when a variable of the section's DATASEC lies outside the section
+ * @throws ObjectError when a variable of a section's DATASEC lies outside the section
  */
-export function dataMap(objectName: string, { section, kind }: DataSection, btf: Btf | undefined): MapSpec {
-  const valueTypeId = btf?.findByName(section.name, "datasec") ?? 0;
-  const isMmapable = btf !== undefined && valueTypeId !== 0 && checkVariables(btf, valueTypeId, section);
+export function dataMaps(objectName: string, sections: readonly DataSection[], btf: Btf | undefined): MapSpec[] {
+  const summaries = new Map<string, Variables>();
+  return sections.map((data) => {
+    const { name } = data.section;
+    const variables = summaries.get(name) ?? summarise(btf, name);
+    summaries.set(name, variables);
+    return dataMap(objectName, data, variables);
+  });
+}
+
+function dataMap(objectName: string, { section, kind }: DataSection, variables: Variables): MapSpec {
+  const { last } = variables;
+  if (last !== undefined && last.end > section.size) {
+    const reason = `variable ${last.name} ends beyond the section, at 0x${last.end.toString(16)}`;
+    throw new ObjectError("OBJECT_INVALID", reason, { section: section.name, offset: section.size });
+  }
   // A copy, because users write into it. The zeros of .bss exist nowhere else, and are made only when asked for.
   const copy = section.type === SectionType.NOBITS ? undefined : section.data.slice();
   return {
@@ -26,12 +39,12 @@ export function dataMap(objectName: string, { section, kind }: DataSection, btf:
     keySize: 4,
     valueSize: section.size,
     maxEntries: 1,
-    flags: (kind === "rodata" ? MapFlag.RDONLY_PROG : 0) | (isMmapable ? MapFlag.MMAPABLE : 0),
+    flags: (kind === "rodata" ? MapFlag.RDONLY_PROG : 0) | (variables.visible ? MapFlag.MMAPABLE : 0),
     mapExtra: 0n,
     numaNode: 0,
     pinning: MapPinning.none,
     keyTypeId: 0,
-    valueTypeId,
+    valueTypeId: variables.typeId,
     inner: undefined,
     get initialValue() {
       return copy ?? section.data;
@@ -40,18 +53,29 @@ export function dataMap(objectName: string, { section, kind }: DataSection, btf:
   };
 }
 
-/** True when at least one variable is visible outside its file (so string literals alone are not worth a mapping). */
-function checkVariables(btf: Btf, typeId: number, section: { readonly name: string; readonly size: number }): boolean {
-  const datasec = btf.type(typeId);
-  if (datasec.kind !== "datasec") return false;
+/** What the type information says about the variables of a section. */
+interface Variables {
+  /** Of the DATASEC; 0 when there is none. */
+  readonly typeId: number;
+  /** At least one is seen outside its file. A section without (string literals, say) is not worth a mapping. */
+  readonly visible: boolean;
+  /** The one that ends last. */
+  readonly last: { readonly name: string; readonly end: number } | undefined;
+}
+
+function summarise(btf: Btf | undefined, sectionName: string): Variables {
+  const typeId = btf?.findByName(sectionName, "datasec") ?? 0;
+  const datasec = btf?.type(typeId);
+  if (btf === undefined || datasec?.kind !== "datasec") return { typeId: 0, visible: false, last: undefined };
   let visible = false;
+  let end = 0;
+  let lastId = 0;
   for (const { type, offset, size } of datasec.variables) {
-    if (offset + size > section.size) {
-      const reason = `variable ${btf.nameOf(type)} (${size} bytes) reaches beyond the end at 0x${section.size.toString(16)}`;
-      throw new ObjectError("OBJECT_INVALID", reason, { section: section.name, offset });
-    }
     const variable = btf.type(type);
     visible ||= variable.kind === "var" && variable.linkage !== BtfLinkage.Static;
+    if (offset + size <= end) continue;
+    end = offset + size;
+    lastId = type;
   }
-  return visible;
+  return { typeId, visible, last: end === 0 ? undefined : { name: btf.nameOf(lastId), end } };
 }

@@ -2,7 +2,7 @@
 
 import { type Btf, type BtfDataSec, BtfLinkage, type BtfMember } from "../btf/index.js";
 import { type ElfFile, type ElfSection, parseRelocations } from "../elf/index.js";
-import { ObjectError, withLocation } from "../errors.js";
+import { addLocation, ObjectError } from "../errors.js";
 import { log } from "../log.js";
 import type { ObjectSections } from "./section-walk.js";
 import type { MapSpec } from "./spec.js";
@@ -41,15 +41,20 @@ interface Definition {
  */
 export function readMapDefinitions(btf: Btf, section: ElfSection, relaxed: boolean): DeclaredMap[] {
   const reader = new DefinitionReader(btf, relaxed);
-  return withLocation({ section: section.name }, () => {
-    const datasecId = btf.findByName(SECTION, "datasec");
-    const datasec = datasecId === undefined ? undefined : btf.type(datasecId);
-    if (datasec?.kind !== "datasec") throw invalid("the type information has no DATASEC of this name");
-    return datasec.variables.map((variable) =>
-      withLocation({ map: btf.nameOf(variable.type), offset: variable.offset }, () =>
-        declaredMap(reader, variable, section),
-      ),
-    );
+  const datasecId = btf.findByName(SECTION, "datasec");
+  const datasec = datasecId === undefined ? undefined : btf.type(datasecId);
+  if (datasec?.kind !== "datasec") {
+    throw new ObjectError("OBJECT_INVALID", "the type information does not describe it", { section: section.name });
+  }
+  return datasec.variables.map((variable) => {
+    try {
+      return declaredMap(reader, variable, section);
+    } catch (error) {
+      const map = btf.nameOf(variable.type);
+      // Errors of the type information have a section and an offset of their own.
+      const where = error instanceof ObjectError ? { section: section.name, offset: variable.offset, map } : { map };
+      throw addLocation(error, where);
+    }
   });
 }
 
@@ -208,7 +213,12 @@ class DefinitionReader {
 
   /** Size of that type in bytes. */
   pointedSize(member: BtfMember): number {
-    return this.btf.sizeOf(this.pointedType(member));
+    const type = this.pointedType(member);
+    try {
+      return this.btf.sizeOf(type);
+    } catch (cause) {
+      throw new ObjectError("OBJECT_INVALID", `the type of \`${member.name}\` has no size`, { cause });
+    }
   }
 
   pinning({ member, isInner }: MemberContext): 0 | 1 {

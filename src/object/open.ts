@@ -5,7 +5,7 @@ import { type ElfFile, parseElf } from "../elf/index.js";
 import { BtfError, withLocation } from "../errors.js";
 import { log } from "../log.js";
 import { fixBtf } from "./btf-fixup.js";
-import { dataMap } from "./data-maps.js";
+import { dataMaps } from "./data-maps.js";
 import { assignDebugInfo } from "./debug-info.js";
 import { assignExceptionCallbacks } from "./exception-callbacks.js";
 import { Externs } from "./externs.js";
@@ -41,7 +41,7 @@ export function openObject(bytes: Uint8Array, options: OpenObjectOptions): Objec
   if (ext !== undefined) assignDebugInfo(elf, ext, functions);
 
   const declared = declaredMaps(elf, sections, btf, options);
-  const dataMaps = sections.data.map((data) => [data.section.index, dataMap(options.name, data, btf)] as const);
+  const globals = dataMaps(options.name, sections.data, btf);
 
   if (btf !== undefined) assignExceptionCallbacks(btf, functions);
   collectRelocations({
@@ -49,7 +49,7 @@ export function openObject(bytes: Uint8Array, options: OpenObjectOptions): Objec
     sections,
     functions,
     maps: new Map(declared.map(({ offset, spec }) => [offset, spec])),
-    dataMaps: new Map(dataMaps),
+    dataMaps: new Map(sections.data.map(({ section }, i) => [section.index, globals[i]!])),
     externs: new Externs(btf),
   });
   return {
@@ -59,7 +59,7 @@ export function openObject(bytes: Uint8Array, options: OpenObjectOptions): Objec
     kernelVersion: sections.version,
     programs: functions.programs,
     subprograms: functions.subprograms,
-    maps: [...declared.map(({ spec }) => spec), ...dataMaps.map(([, spec]) => spec)],
+    maps: [...declared.map(({ spec }) => spec), ...globals],
     btf,
   };
 }

@@ -205,7 +205,7 @@ class Resolver {
   #subprogram(offset: number): FunctionSpec {
     const target = this.#subprograms.get(offset);
     if (target !== undefined) return target;
-    throw invalid(`no function starts at offset 0x${offset.toString(16)} of .text`);
+    throw invalid(`no function starts at offset ${offset < 0 ? "-" : ""}0x${Math.abs(offset).toString(16)} of .text`);
   }
 }
 
