@@ -53,7 +53,8 @@ export async function bundleTests(files: readonly string[]): Promise<Bundle> {
     platform: "node",
     format: "esm",
     target: "node20",
-    sourcemap: false,
+    // Beside the bundles, not named in them: read by stack.ts only.
+    sourcemap: "external",
     external: ["koffi"],
     plugins: [keepModuleUrls],
     // vitest and its friends use require() in places that are never reached here, or reached with node's own modules.

@@ -1,6 +1,7 @@
 // From the records a guest sent to what its run came to: also when the process or the guest died on the way.
 
 import { type FileRecord, fileFailed, type GuestRecord } from "./records.js";
+import { readableError } from "./stack.js";
 
 /** One run of the tests: one column of the table. */
 export interface RunRecord {
@@ -50,7 +51,7 @@ export class GuestResults {
         return undefined;
       case "done": {
         const { type: _, ...file } = record;
-        return this.#end(file);
+        return this.#end(readable(file));
       }
       case "died":
         return this.#lose(`the process died (signal ${record.status - 128})`);
@@ -86,4 +87,11 @@ export class GuestResults {
     const where = this.#test === undefined ? "while the file was imported" : `in "${this.#test}"`;
     return this.#end({ file: this.#file, seconds: 0, tests: [], error: `${what} ${where}` });
   }
+}
+
+function readable(file: FileRecord): FileRecord {
+  const tests = file.tests.map((test) =>
+    test.error === undefined ? test : { ...test, error: readableError(test.error) },
+  );
+  return { ...file, tests, ...(file.error === undefined ? {} : { error: readableError(file.error) }) };
 }

@@ -117,8 +117,8 @@ function errorsOf(task: Task): string[] {
 /** Message and the frames that are not the test framework's. */
 function describeError(error: unknown): string {
   const { message, stack } = (error ?? {}) as { message?: string; stack?: string };
-  const frames = (stack ?? "").split("\n").filter((line) => /^\s+at /.test(line) && !line.includes("/chunks/"));
-  return [message ?? String(error), ...frames.slice(0, 4)].join("\n");
+  const frames = (stack ?? "").split("\n").filter((line) => /^\s+at /.test(line) && !line.includes("<anonymous>"));
+  return [message ?? String(error), ...frames.slice(0, 8)].join("\n");
 }
 
 function nameOf(test: Test): string {

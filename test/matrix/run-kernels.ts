@@ -13,6 +13,10 @@ import { ensureTools } from "./tools.js";
 /** Lines of console that a failed run keeps. */
 const CONSOLE_LINES = 40;
 
+/** What every boot and every ended QEMU prints. */
+const NOISE =
+  /BIOS-(e820|provided)|Command line:|earlyser0|KASLR using|mtrr: |trace_clock=local|switching default tracing clock|If you want to keep using the local clock|on the kernel command line|sys already mounted|\/etc\/lvm|dmesg\(1\) may have|^qemu-system-\w+: (Failed|vhost|terminating)|APIC calibration|calibrate against PIT/;
+
 /** A kernel that can be booted, fetched when it is not in the cache. */
 export async function prepareKernel(kernel: KernelRow): Promise<Bootable> {
   const tools = await ensureTools();
@@ -57,7 +61,9 @@ async function runGuest(guest: Bootable, bundle: Bundle): Promise<RunRecord> {
     if (ended !== undefined) say(`${name}: ${fileFailed(ended) ? "FAILED" : "ok"} ${ended.file} (${ended.seconds} s)`);
   });
   const seconds = Math.round((Date.now() - started) / 100) / 10;
-  const console = [...output, ...result.stderr.split("\n")].map((line) => line.trimEnd()).filter((line) => line !== "");
+  const console = [...output, ...result.stderr.split("\n")]
+    .map((line) => line.trimEnd())
+    .filter((line) => line !== "" && !NOISE.test(line));
   const run = results.finish(name, result.fate, seconds, console.slice(-CONSOLE_LINES));
   say(`${name}: ${run.status} in ${seconds} s`);
   return run;

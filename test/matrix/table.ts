@@ -77,7 +77,9 @@ export function failureText(runs: readonly RunRecord[]): string {
         parts.push(`FAILED on ${run.name}: ${file.file}\n  ${test.name}\n${indent(test.error ?? "")}`);
       }
     }
-    if (run.status !== "passed" && run.console !== undefined) {
+    // A plain failure explains itself; what the kernel said matters when something died.
+    const told = run.status === "failed" && !run.files.some((file) => file.error !== undefined);
+    if (run.console !== undefined && !told) {
       parts.push(`${run.name} ${run.status}; the end of its console:\n${indent(run.console.join("\n"))}`);
     }
   }
