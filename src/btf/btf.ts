@@ -88,7 +88,6 @@ export class Btf {
     this.typeCount = this.firstId + this.#offsets.length;
     this.#text = (offset) => this.strings.decode(offset);
     checkReferences(this.#words, this.#offsets, {
-      sizes: this.sizes,
       firstId: this.firstId,
       typeCount: this.typeCount,
       stringEnd: this.strings.end,

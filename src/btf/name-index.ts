@@ -5,6 +5,7 @@
 import type { StringTable } from "./strings.js";
 
 const UNDERSCORE = 0x5f;
+const THREE_UNDERSCORES = 0x5f5f5f;
 const utf8 = new TextEncoder();
 
 /**
@@ -19,47 +20,38 @@ export function essentialName(name: string): string {
   return name;
 }
 
-// FNV-1a, 32 bits. Both loops below must agree on it.
-const HASH_SEED = 0x811c9dc5;
-const HASH_FACTOR = 0x01000193;
+const HASH_FACTOR = 31; // a shift and a subtraction, which shortens the chain that every byte lengthens
 
-function hashBytes(bytes: Uint8Array): number {
-  let hash = HASH_SEED;
-  for (const byte of bytes) hash = Math.imul(hash ^ byte, HASH_FACTOR);
+/** Hash of the essential part of the NUL-terminated (or ending) name at `from`. */
+function hashEssential(bytes: Uint8Array, from: number): number {
+  let hash = 0;
+  let window = 0;
+  let at = from;
+  for (let byte = bytes[at]; byte !== 0 && byte !== undefined; byte = bytes[++at]) {
+    // Rare, hence well predicted: single underscores, which are everywhere, cost no branch.
+    window = ((window << 8) | byte) & 0xffffff;
+    if (window === THREE_UNDERSCORES) return hashRange(bytes, from, essentialEnd(bytes, from));
+    hash = (Math.imul(hash, HASH_FACTOR) + byte) | 0;
+  }
   return hash;
 }
 
-/** FNV mixes upward only: fold the high bits down before masking. */
-const bucketOf = (hash: number, mask: number): number => (hash ^ (hash >>> 15)) & mask;
-
-/** Hash of the essential part of the NUL-terminated name at `from`. */
-function hashEssential(bytes: Uint8Array, from: number): number {
-  let hash = HASH_SEED;
-  let essential = 0;
-  let cut = false;
-  let beforeRun = 0;
-  let run = 0; // underscores just seen; a run that begins the name never counts as three
-  let at = from;
-  for (let byte = bytes[at]; byte !== 0 && byte !== undefined; byte = bytes[++at]) {
-    if (byte === UNDERSCORE) {
-      if (run === 0) beforeRun = hash;
-      run += at === from ? 4 : 1;
-    } else if (run !== 0) {
-      if (run === 3) {
-        essential = beforeRun;
-        cut = true;
-      }
-      run = 0;
-    }
-    hash = Math.imul(hash ^ byte, HASH_FACTOR);
-  }
-  return cut ? essential : hash;
+function hashRange(bytes: Uint8Array, from: number, end: number): number {
+  let hash = 0;
+  for (let at = from; at < end; at++) hash = (Math.imul(hash, HASH_FACTOR) + bytes[at]!) | 0;
+  return hash;
 }
 
-/** End of the essential part of the NUL-terminated name at `from`. */
+/** Spreads the hash, whose low bits are weak, over the buckets. */
+function bucketOf(hash: number, mask: number): number {
+  const mixed = Math.imul(hash, 0x9e3779b1);
+  return (mixed ^ (mixed >>> 15)) & mask;
+}
+
+/** End of the essential part of the NUL-terminated (or ending) name at `from`. */
 function essentialEnd(bytes: Uint8Array, from: number): number {
   let cut = -1;
-  let run = 0;
+  let run = 0; // underscores just seen; a run that begins the name never counts as three
   let at = from;
   for (let byte = bytes[at]; byte !== 0 && byte !== undefined; byte = bytes[++at]) {
     if (byte === UNDERSCORE) run += at === from ? 4 : 1;
@@ -71,7 +63,7 @@ function essentialEnd(bytes: Uint8Array, from: number): number {
   return cut < 0 ? at : cut;
 }
 
-/** Hash index over the own types of one BTF. Costs 4 bytes a type and 4 to 8 bytes a bucket, one bucket a type. */
+/** Hash index over the own types of one BTF. Costs 6 to 8 bytes a type. */
 export class NameIndex {
   readonly #strings: StringTable;
   readonly #words: Uint32Array;
@@ -87,7 +79,8 @@ export class NameIndex {
     this.#strings = strings;
     this.#words = words;
     this.#offsets = offsets;
-    const mask = 2 ** Math.ceil(Math.log2(offsets.length + 1)) - 1;
+    // Half of a kernel's types have names: about one in a bucket.
+    const mask = 2 ** Math.floor(Math.log2(offsets.length + 1)) - 1;
     const heads = new Uint32Array(mask + 1);
     const next = new Uint32Array(offsets.length);
     const { bytes, start } = strings;
@@ -107,44 +100,55 @@ export class NameIndex {
 
   /** Positions of the types whose essential name is that of `name`, ascending. */
   essential(name: string): number[] {
-    return this.#search(utf8.encode(essentialName(name)), (bytes, from, end) => essentialEnd(bytes, from) === end);
-  }
-
-  /** Position of the first type named `name` that `accept` takes. */
-  first(name: string, accept: (index: number) => boolean): number | undefined {
-    const wanted = utf8.encode(name);
-    const key = utf8.encode(essentialName(name));
-    for (let index = this.#head(key); index >= 0; index = this.#next[index]! - 1) {
-      if (this.#matches(index, wanted, atNul) && accept(index)) return index;
-    }
-    return undefined;
-  }
-
-  #search(wanted: Uint8Array, ends: EndTest): number[] {
     const found: number[] = [];
-    if (wanted.length === 0) return found;
-    for (let index = this.#head(wanted); index >= 0; index = this.#next[index]! - 1) {
-      if (this.#matches(index, wanted, ends)) found.push(index);
+    const bytes = encode(name);
+    const length = essentialEnd(bytes, 0);
+    for (let index = this.#head(bytes); index >= 0; index = this.#next[index]! - 1) {
+      const { bytes: own, start } = this.#strings.holder(this.#nameOffset(index));
+      const from = this.#nameOffset(index) - start;
+      if (startsWith(own, from, bytes, length) && essentialEnd(own, from) === from + length) found.push(index);
     }
     return found;
   }
 
-  #head(key: Uint8Array): number {
-    return this.#heads[bucketOf(hashBytes(key), this.#mask)]! - 1;
+  /** Position of the first type named exactly `name` that `accept` takes. */
+  first(name: string, accept: (index: number) => boolean): number | undefined {
+    const bytes = encode(name);
+    const { length } = bytes;
+    for (let index = this.#head(bytes); index >= 0; index = this.#next[index]! - 1) {
+      const { bytes: own, start } = this.#strings.holder(this.#nameOffset(index));
+      const from = this.#nameOffset(index) - start;
+      if (startsWith(own, from, bytes, length) && own[from + length] === 0 && accept(index)) return index;
+    }
+    return undefined;
   }
 
-  #matches(index: number, wanted: Uint8Array, ends: EndTest): boolean {
-    const name = this.#words[this.#offsets[index]!]!;
-    const { bytes, start } = this.#strings.holder(name);
-    const from = name - start;
-    for (let i = 0; i < wanted.length; i++) if (bytes[from + i] !== wanted[i]) return false;
-    return ends(bytes, from, from + wanted.length);
+  /** First position of the chain that the types named `name` are in, -1 when it is empty. */
+  #head(name: Uint8Array): number {
+    if (name.length === 0 || name.includes(0)) return -1;
+    return this.#heads[bucketOf(hashEssential(name, 0), this.#mask)]! - 1;
+  }
+
+  #nameOffset(index: number): number {
+    return this.#words[this.#offsets[index]!]!;
   }
 }
 
-type EndTest = (bytes: Uint8Array, from: number, end: number) => boolean;
+function startsWith(bytes: Uint8Array, from: number, wanted: Uint8Array, length: number): boolean {
+  for (let i = 0; i < length; i++) if (bytes[from + i] !== wanted[i]) return false;
+  return true;
+}
 
-const atNul: EndTest = (bytes, _from, end) => bytes[end] === 0;
+/** UTF-8; without the encoder's fixed cost for names that are ASCII. */
+function encode(name: string): Uint8Array {
+  const bytes = new Uint8Array(name.length);
+  for (let i = 0; i < name.length; i++) {
+    const code = name.charCodeAt(i);
+    if (code >= 0x80) return utf8.encode(name);
+    bytes[i] = code;
+  }
+  return bytes;
+}
 
 function hashInBase(strings: StringTable, name: number): number {
   const table = strings.holder(name);
