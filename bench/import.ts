@@ -18,7 +18,7 @@ export function importSubject(): Subject {
   return {
     name: "import",
     round() {
-      for (let run = 0; run < 3; run++) {
+      for (let run = 0; run < 5; run++) {
         const output = execFileSync(process.execPath, ["--input-type=module", "-e", child, builtUrl("index.js")], {
           encoding: "utf8",
         });

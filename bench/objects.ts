@@ -4,7 +4,9 @@ import { figure, type Subject, time } from "./measure.js";
 import type { Reference } from "./reference.js";
 import { type loadBpfkit, pathOf } from "./target.js";
 
-const RUNS = 9;
+const RUNS = 25;
+/** Not counted: until V8 has compiled the code, JavaScript measures V8. */
+const WARM_UP = 50;
 const objects = [
   { name: "minimal", budget: { ratio: 2 } },
   { name: "core", budget: { ratio: 1 } },
@@ -19,19 +21,28 @@ export function objectSubject(
   const keep = (all: Map<string, number[]>, name: string, sample: readonly number[]): void => {
     all.set(name, [...(all.get(name) ?? []), ...sample]);
   };
+  const openAndClose = (path: string): void => bpfkit.BpfObject.open(path).close();
+  const openLoadClose = (path: string): void => {
+    const obj = bpfkit.BpfObject.open(path);
+    obj.loadSync();
+    obj.close();
+  };
+  for (const { name } of objects) time(WARM_UP, 1, () => openLoadClose(pathOf(`fixtures/${name}.bpf.o`)));
   return {
     name: "obj",
     round() {
       for (const { name } of objects) {
         const path = pathOf(`fixtures/${name}.bpf.o`);
-        const open = time(RUNS, 1000, () => bpfkit.BpfObject.open(path).close());
-        keep(opened, name, open);
-        const load = time(RUNS, 1000, () => {
-          const obj = bpfkit.BpfObject.open(path);
-          obj.loadSync();
-          obj.close();
-        });
-        keep(whole, name, load);
+        keep(
+          opened,
+          name,
+          time(RUNS, 1000, () => openAndClose(path)),
+        );
+        keep(
+          whole,
+          name,
+          time(RUNS, 1000, () => openLoadClose(path)),
+        );
       }
       reference?.run(
         "obj",
