@@ -6,7 +6,7 @@ import { type loadBpfkit, pathOf } from "./target.js";
 
 const RUNS = 25;
 /** Not counted: until V8 has compiled the code, JavaScript measures V8. */
-const WARM_UP = 50;
+const WARM_UP = 300;
 const objects = [
   { name: "minimal", budget: { ratio: 2 } },
   { name: "core", budget: { ratio: 1 } },
