@@ -21,6 +21,11 @@ export interface Feature {
 export const features = {
   bpf: { what: "bpf() with the rights of root", since: "4.4", probe: maps.mapProbe(2, 4, 8, 1) },
   map_batch: { what: "batch operations of maps", since: "5.6", probe: maps.batchProbe },
+  hash_lookup_delete: {
+    what: "lookup-and-delete of hash maps",
+    since: "5.14",
+    probe: maps.lookupDeleteProbe,
+  },
   array_mmap: { what: "arrays mapped into memory", since: "5.5", probe: maps.mmapableProbe },
   ringbuf: { what: "ring buffer", since: "5.8", probe: maps.ringProbe },
   user_ringbuf: { what: "user ring buffer", since: "6.1", probe: maps.userRingProbe },
@@ -71,7 +76,8 @@ export const features = {
   sk_lookup: { what: "sk_lookup links", since: "5.9", probe: net.skLookupProbe },
   socket_filter: { what: "programs on sockets", since: "3.19", probe: net.socketFilterProbe },
   af_xdp: { what: "sockets of family XDP", since: "4.18", probe: net.afXdpProbe },
-  cgroup_link: { what: "links on control groups", since: "5.7", probe: net.cgroupLinkProbe },
+  cgroup: { what: "programs on control groups of version 2", since: "4.10", probe: net.cgroupProbe("attach") },
+  cgroup_link: { what: "links on control groups", since: "5.7", probe: net.cgroupProbe("link") },
   struct_ops: { what: "struct_ops (TCP congestion control)", since: "5.6", probe: net.structOpsProbe },
   sched_ext: { what: "schedulers as struct_ops", since: "6.12", probe: net.schedExtProbe },
 } as const satisfies Readonly<Record<string, Feature>>;

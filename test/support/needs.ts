@@ -41,6 +41,8 @@ export function kernelIt(
 
 /** The features of these that the running kernel lacks. */
 export function missingOf(needs: readonly FeatureName[]): FeatureName[] {
+  const unknown = needs.filter((name) => !Object.hasOwn(features, name));
+  if (unknown.length > 0) throw new Error(`no such feature in test/support/features.ts: ${unknown.join(", ")}`);
   return needs.filter((name) => whyMissing(name) !== undefined);
 }
 

@@ -36,6 +36,21 @@ export function batchProbe(): void {
   });
 }
 
+/** BPF_MAP_LOOKUP_AND_DELETE_ELEM of a hash; queues and stacks have had it longer. */
+export function lookupDeleteProbe(): void {
+  withDescriptors((own) => {
+    const map = own(createMap(1, 4, 8, 1));
+    const [key, value] = [struct(4, []), struct(8, [])];
+    const fields = [
+      [0, "u32", map],
+      [8, "u64", key],
+      [16, "u64", value],
+    ] as const;
+    bpf(2, 32, fields, "map update");
+    bpf(21, 32, fields, "lookup and delete");
+  });
+}
+
 /** A program of this type that calls this helper is loaded. */
 export function helperProbe(type: number, helper: number): () => void {
   return () => withDescriptors((own) => void own(load(type, 0, { body: callingProgram(helper) })));

@@ -2,7 +2,7 @@
 // back before anything else runs.
 
 import { mkdirSync, openSync, readFileSync, rmdirSync } from "node:fs";
-import { call, type Field, ProbeError, struct, withDescriptors } from "./calls.js";
+import { bpf, call, type Field, ProbeError, struct, withDescriptors } from "./calls.js";
 import { Kind, kernelType } from "./kernel-types.js";
 import { link } from "./probes-tracing.js";
 import { createCounter, createMap, load, loadBtf, type ProgramOptions, Type } from "./programs.js";
@@ -116,23 +116,33 @@ export function deviceKindProbe(kind: "veth" | "netkit"): () => void {
     });
 }
 
-/** A link on a cgroup of the second version. */
-export function cgroupLinkProbe(): void {
-  withDescriptors((own) => {
-    const mount = /^\S+ (\S+) cgroup2 /m.exec(readFileSync("/proc/mounts", "utf8"))?.[1];
-    if (mount === undefined) throw new ProbeError("no cgroup2 is mounted");
-    const group = `${mount}/bpfkit-probe-${process.pid}`;
-    mkdirSync(group);
-    try {
-      withDescriptors((hold) => {
-        const EGRESS = 1;
-        const program = hold(load(Type.cgroupSkb, own(createCounter()), { result: 1 }));
-        hold(link(program, hold(openSync(group, "r")), EGRESS));
-      });
-    } finally {
-      rmdirSync(group);
-    }
-  });
+/** A program on a cgroup of the second version, by BPF_PROG_ATTACH or by a link. */
+export function cgroupProbe(how: "attach" | "link"): () => void {
+  return () =>
+    withDescriptors((own) => {
+      const mount = /^\S+ (\S+) cgroup2 /m.exec(readFileSync("/proc/mounts", "utf8"))?.[1];
+      if (mount === undefined) throw new ProbeError("no cgroup2 is mounted");
+      const group = `${mount}/bpfkit-probe-${process.pid}`;
+      mkdirSync(group);
+      try {
+        withDescriptors((hold) => {
+          const EGRESS = 1;
+          const program = hold(load(Type.cgroupSkb, own(createCounter()), { result: 1 }));
+          const target = hold(openSync(group, "r"));
+          if (how === "link") hold(link(program, target, EGRESS));
+          else {
+            const fields = [
+              [0, "u32", target],
+              [4, "u32", program],
+              [8, "u32", EGRESS],
+            ] as const;
+            bpf(8, 16, fields, "PROG_ATTACH");
+          }
+        });
+      } finally {
+        rmdirSync(group);
+      }
+    });
 }
 
 /** The map of a struct_ops type; `kernelType` fails where the type does not exist. */

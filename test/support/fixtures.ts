@@ -1,0 +1,64 @@
+// The prebuilt objects of fixtures/, and what tests of loaded programs share.
+
+import { readdirSync, readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { type BpfObject, BpfObject as Objects, type OpenOptions } from "../../src/index.js";
+import { progTestRun, type TestRunResult } from "../../src/syscall/index.js";
+
+/** Path of a prebuilt object. Tests are started in the project's folder, also in the guests of the matrix. */
+export function fixturePath(name: string): string {
+  return resolve("fixtures", `${name}.bpf.o`);
+}
+
+export function fixtureBytes(name: string): Uint8Array {
+  return readFileSync(fixturePath(name));
+}
+
+/** Names of all prebuilt objects. */
+export function fixtureNames(): string[] {
+  return readdirSync("fixtures")
+    .filter((file) => file.endsWith(".bpf.o"))
+    .map((file) => file.slice(0, -".bpf.o".length));
+}
+
+/** Opens a fixture, lets `edit` change it, loads it, and closes it after `body`. */
+export async function withLoaded<T>(
+  name: string,
+  edit: (obj: BpfObject) => void,
+  body: (obj: BpfObject) => T | Promise<T>,
+  options?: OpenOptions,
+): Promise<T> {
+  const obj = Objects.open(fixturePath(name), options);
+  try {
+    edit(obj);
+    obj.loadSync();
+    return await body(obj);
+  } finally {
+    obj.close();
+  }
+}
+
+/** Runs a loaded socket filter on an empty packet. */
+export function runFilter(obj: BpfObject, program: string): number {
+  return progTestRun({ program: obj.program(program).fd, data: new Uint8Array(64) }).returnValue;
+}
+
+/** Runs a loaded program of section `syscall` with a context, which the program may write to. */
+export function runSyscall(obj: BpfObject, program: string, context = new Uint8Array(0)): TestRunResult {
+  return progTestRun({ program: obj.program(program).fd, context, contextOutSize: context.length });
+}
+
+/** Descriptors that this process has open. */
+export function openDescriptors(): number {
+  return readdirSync("/proc/self/fd").length;
+}
+
+/** Waits until `condition` holds; false when it does not within `timeoutMs`. */
+export async function eventually(condition: () => boolean, timeoutMs = 5000): Promise<boolean> {
+  const end = performance.now() + timeoutMs;
+  while (!condition()) {
+    if (performance.now() > end) return false;
+    await new Promise((done) => setTimeout(done, 5));
+  }
+  return true;
+}
