@@ -106,7 +106,8 @@ export type FdLike = FileDescriptor | number;
  * answers it with EBADF, which feature probes want to see.
  */
 export function fdNumber(fd: FdLike): number {
-  if (typeof fd !== "number") return fd.number;
-  if (!Number.isInteger(fd) || fd < -1 || fd > 0x7fff_ffff) throw new ArgumentError(`not a file descriptor: ${fd}`);
+  if (fd instanceof FileDescriptor) return fd.number;
+  if (!Number.isInteger(fd) || fd < -1 || fd > 0x7fff_ffff)
+    throw new ArgumentError(`not a file descriptor: ${String(fd)}`);
   return fd;
 }

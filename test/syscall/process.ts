@@ -1,0 +1,24 @@
+// Runs TypeScript in a process of its own: for what may crash, what depends on Node's flags, and what happens at exit.
+
+import { spawnSync } from "node:child_process";
+
+const root = new URL("../../", import.meta.url).pathname;
+
+/** How a child ended. */
+export interface ChildResult {
+  readonly status: number | null;
+  readonly signal: string | null;
+  readonly output: string;
+}
+
+/** Runs `source`, a module in which `./src/…` resolves to the checkout's sources. */
+export function runModule(source: string, flags: readonly string[] = []): ChildResult {
+  const absolute = source.replaceAll('"./src/', `"${root}src/`);
+  const child = spawnSync(process.execPath, [...flags, "--import", "tsx", "--input-type=module", "--eval", absolute], {
+    cwd: root,
+    encoding: "utf8",
+    timeout: 20_000,
+    env: { ...process.env, NODE_OPTIONS: "" },
+  });
+  return { status: child.status, signal: child.signal, output: child.stdout + child.stderr };
+}
