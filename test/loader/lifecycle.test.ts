@@ -87,7 +87,9 @@ describe("an opened object", () => {
 
   it("cannot be used like a loaded one", () => {
     const obj = BpfObject.open(fixturePath("minimal"));
-    expect(() => obj.map("syscall_count").get(1)).toThrow(/map syscall_count: the map is not loaded yet \(call load\(\) first\)/);
+    expect(() => obj.map("syscall_count").get(1)).toThrow(
+      /map syscall_count: the map is not loaded yet \(call load\(\) first\)/,
+    );
     expect(() => obj.map("syscall_count").fd).toThrow(StateError);
     expect(() => obj.program("count_syscall").fd).toThrow(/the program is not loaded yet/);
     expect(() => obj.program("count_syscall").attach()).toThrow(StateError);
@@ -95,9 +97,13 @@ describe("an opened object", () => {
   });
 
   it("refuses unknown options, unreadable files and other things", () => {
-    expect(() => BpfObject.open(fixturePath("minimal"), { nmae: "x" } as object)).toThrow(/no option nmae; did you mean name\?/);
+    expect(() => BpfObject.open(fixturePath("minimal"), { nmae: "x" } as object)).toThrow(
+      /no option nmae; did you mean name\?/,
+    );
     expect(() => BpfObject.open("/nonexistent/x.bpf.o")).toThrow(ObjectError);
-    expect(() => BpfObject.open("/nonexistent/x.bpf.o")).toThrow(/\/nonexistent\/x\.bpf\.o: the file cannot be read: ENOENT/);
+    expect(() => BpfObject.open("/nonexistent/x.bpf.o")).toThrow(
+      /\/nonexistent\/x\.bpf\.o: the file cannot be read: ENOENT/,
+    );
     expect(() => BpfObject.open("/tmp")).toThrow(/EISDIR/);
     expect(() => BpfObject.open(42 as unknown as string)).toThrow(ArgumentError);
     expect(() => BpfObject.open(new URL("http://localhost/x.bpf.o"))).toThrow(ArgumentError);
@@ -205,7 +211,9 @@ kernelDescribe("a loaded object", { needs: ["tracepoint", "array_mmap"] }, () =>
     const before = openDescriptors();
     const obj = BpfObject.open(fixturePath("minimal"));
     obj.map("minimal.bss").flags = 0xdead; // refused by the kernel, when the maps before it exist
-    expect(() => obj.loadSync()).toThrow(/section \.bss, map minimal\.bss: bpf\(BPF_MAP_CREATE\) of map "minimal.bss" failed: EINVAL/);
+    expect(() => obj.loadSync()).toThrow(
+      /section \.bss, map minimal\.bss: bpf\(BPF_MAP_CREATE\) of map "minimal.bss" failed: EINVAL/,
+    );
     expect(openDescriptors()).toBe(before);
     expect(() => obj.loadSync()).toThrow(/load\(\) failed before; open the object anew/);
     obj.close();
@@ -218,7 +226,10 @@ kernelDescribe("a loaded object", { needs: ["tracepoint", "array_mmap"] }, () =>
         for (const program of obj.programs) program.autoload = ["filter_socket", "on_raw"].includes(program.name);
       },
       (obj) => {
-        expect(obj.programs.filter(({ loaded }) => loaded).map(({ name }) => name)).toEqual(["on_raw", "filter_socket"]);
+        expect(obj.programs.filter(({ loaded }) => loaded).map(({ name }) => name)).toEqual([
+          "on_raw",
+          "filter_socket",
+        ]);
         expect(() => obj.program("pass_xdp").fd).toThrow(/the program was not loaded \(its autoload is off\)/);
         // attach() skips what has no hook in its name, and what was not loaded.
         expect(obj.attach().map(({ target }) => target)).toEqual(["raw tracepoint sched_process_exec"]);

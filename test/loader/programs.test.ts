@@ -36,7 +36,6 @@ kernelDescribe("callbacks", { needs: ["syscall_program", "array_mmap"] }, () => 
   });
 });
 
-
 kernelDescribe("global data", { needs: ["syscall_program", "array_mmap"] }, () => {
   it("of all sections and types reaches the program and comes back", async () => {
     await withLoaded(
@@ -69,7 +68,12 @@ kernelDescribe("global data", { needs: ["syscall_program", "array_mmap"] }, () =
         expect(obj.globals(".bss.custom").custom_result).toBe(9n);
         runSyscall(obj, "copy_globals");
         const { bss, data } = obj;
-        expect([bss.bss_u8, bss.bss_u16, bss.bss_u32, bss.bss_u64]).toEqual([0xf0, 4242, 0xfedcba98, 0xfedcba9876543210n]);
+        expect([bss.bss_u8, bss.bss_u16, bss.bss_u32, bss.bss_u64]).toEqual([
+          0xf0,
+          4242,
+          0xfedcba98,
+          0xfedcba9876543210n,
+        ]);
         expect([bss.bss_s8, bss.bss_s16, bss.bss_s32, bss.bss_s64]).toEqual([-8, -1600, -320000, -6400000000000n]);
         expect([bss.bss_bool, bss.bss_color, bss.bss_level, bss.bss_wide]).toEqual([true, 40, -5, 0x8000000000000001n]);
         expect(bss.bss_shape).toEqual(obj.rodata.ro_shape);
@@ -162,7 +166,10 @@ kernelDescribe("CO-RE", { needs: ["raw_tracepoint", "array_mmap"] }, () => {
       expect(bss.tasks_prev_offset).toBe(member("tasks")!.bitOffset / 8 + 8);
       expect(bss.comm_size).toBe(16);
       expect([bss.tgid_exists, bss.missing_exists, bss.list_exists, bss.type_missing_exists]).toEqual([1, 0, 1, 0]);
-      expect([bss.old_state_exists, bss.new_state_exists]).toEqual([member("state") ? 1 : 0, member("__state") ? 1 : 0]);
+      expect([bss.old_state_exists, bss.new_state_exists]).toEqual([
+        member("state") ? 1 : 0,
+        member("__state") ? 1 : 0,
+      ]);
       expect([bss.tgid_signed, bss.flags_signed]).toEqual([1, 0]);
       expect(bss.list_size).toBe(16);
       expect([data.missing_type_size, data.missing_kernel_id]).toEqual([0, 0]);
