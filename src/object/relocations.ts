@@ -14,10 +14,9 @@ import {
   SymbolType,
 } from "../elf/index.js";
 import { ObjectError, withLocation } from "../errors.js";
-import { BPF_PSEUDO, INSN_SIZE, type Insn, Opcode, opcodeAt, readInsn } from "../insn/index.js";
-import { log } from "../log.js";
+import { BPF_PSEUDO, INSN_SIZE, type Insn, isLdimm64, Opcode, readInsn } from "../insn/index.js";
 import type { Externs } from "./externs.js";
-import { type CodeSection, type FunctionDraft, functionAt, type ObjectFunctions } from "./functions.js";
+import type { FunctionDraft, ObjectFunctions } from "./functions.js";
 import { sectionKind, unsupportedFeature } from "./section-kinds.js";
 import type { ObjectSections } from "./section-walk.js";
 import type { FunctionSpec, MapSpec, RelocationSpec } from "./spec.js";
@@ -52,66 +51,62 @@ export function collectRelocations(targets: RelocationTargets): void {
     bySection.set(section.info, list);
     for (const relocation of parseRelocations(elf, section)) list.push(relocation);
   }
-  for (const code of functions.sections.values()) {
-    withLocation({ section: code.section.name }, () => {
-      const byFunction = distribute(code, bySection.get(code.section.index) ?? []);
-      for (const target of code.functions) {
-        withLocation({ program: target.name }, () => collect(resolver, target, byFunction.get(target) ?? new Map()));
+  for (const { section, functions: inSection } of functions.sections.values()) {
+    withLocation({ section: section.name }, () => {
+      const relocations = inOrder(bySection.get(section.index) ?? []);
+      let next = 0;
+      for (const target of inSection) {
+        // What lies between functions is code without a symbol, left by a linker of a weak function that it overrode.
+        const first = indexFrom(relocations, next, target.sectionOffset);
+        next = indexFrom(relocations, first, target.sectionOffset + target.insns.length);
+        const own = relocations.slice(first, next);
+        withLocation({ program: target.name }, () => collect(resolver, target, own));
       }
     });
   }
 }
 
-/** The relocations of one function by instruction index. */
-type FunctionRelocations = Map<number, ElfRelocation>;
-
-function distribute(
-  { functions }: CodeSection,
-  all: readonly ElfRelocation[],
-): Map<FunctionDraft, FunctionRelocations> {
-  const byFunction = new Map<FunctionDraft, FunctionRelocations>();
-  for (const relocation of all) {
-    const { offset } = relocation;
+/** Sorted by offset, and checked to concern an instruction each. */
+function inOrder(relocations: ElfRelocation[]): readonly ElfRelocation[] {
+  relocations.sort((a, b) => a.offset - b.offset);
+  let previous = -1;
+  for (const { offset } of relocations) {
     if (offset % INSN_SIZE !== 0) throw invalid("a relocation between two instructions", offset);
-    const target = functionAt(functions, offset);
-    if (target === undefined) {
-      // What a linker leaves of a weak function that it overrode is code without a symbol.
-      log.debug(() => `relocation at offset 0x${offset.toString(16)} belongs to no function, skipped`);
-      continue;
-    }
-    const list: FunctionRelocations = byFunction.get(target) ?? new Map();
-    byFunction.set(target, list);
-    const index = (offset - target.sectionOffset) / INSN_SIZE;
-    if (list.has(index)) throw invalid("a second relocation of the same instruction", offset);
-    list.set(index, relocation);
+    if (offset === previous) throw invalid("a second relocation of the same instruction", offset);
+    previous = offset;
   }
-  return byFunction;
+  return relocations;
 }
 
-function collect(resolver: Resolver, target: FunctionDraft, pending: FunctionRelocations): void {
+/** Index of the first relocation from `start` on whose offset is at least `offset`. */
+function indexFrom(relocations: readonly ElfRelocation[], start: number, offset: number): number {
+  let index = start;
+  while (index < relocations.length && relocations[index]!.offset < offset) index++;
+  return index;
+}
+
+function collect(resolver: Resolver, target: FunctionDraft, relocations: readonly ElfRelocation[]): void {
   const { insns, sectionOffset } = target;
-  const count = insns.length / INSN_SIZE;
-  for (let index = 0; index < count; index++) {
-    const opcode = opcodeAt(insns, index);
-    const relocation = pending.get(index);
-    if (relocation !== undefined) {
-      pending.delete(index);
-      const insn = readInsn(insns, index);
-      const spec = withLocation({ offset: relocation.offset }, () => {
-        if (opcode === Opcode.LDIMM64 && index + 1 === count) throw invalid("a load of 64 bits is cut off");
-        return resolver.resolve(relocation, insn, index);
-      });
-      target.relocations.push(spec);
-    } else if (opcode === Opcode.CALL || opcode === Opcode.LDIMM64) {
-      const callee = withLocation({ offset: sectionOffset + index * INSN_SIZE }, () =>
-        resolver.localCallee(target, index, readInsn(insns, index)),
-      );
-      if (callee !== undefined) target.relocations.push({ kind: "call", insnIndex: index, target: callee });
+  let next = 0;
+  // Bytes instead of the insn room's functions: this loop sees every instruction, and runs but once.
+  for (let at = 0; at < insns.length; at += INSN_SIZE) {
+    const opcode = insns[at]!;
+    const relocation = relocations[next];
+    if (relocation?.offset === sectionOffset + at) {
+      next++;
+      target.relocations.push(resolver.resolve(relocation, target, at / INSN_SIZE));
+    } else if (opcode === Opcode.CALL) {
+      if (insns[at + 1]! >> 4 === BPF_PSEUDO.CALL) target.relocations.push(resolver.localCall(target, at / INSN_SIZE));
+    } else if (opcode === Opcode.LDIMM64 && insns[at + 1]! >> 4 === BPF_PSEUDO.FUNC) {
+      throw invalid("the address of a function without relocation", sectionOffset + at);
     }
+    if (opcode !== Opcode.LDIMM64) continue;
     // The second half of a 64-bit load is data, whatever its opcode byte says.
-    if (opcode === Opcode.LDIMM64) index++;
+    at += INSN_SIZE;
+    if (relocations[next]?.offset === sectionOffset + at) {
+      throw invalid("a relocation of the second half of a 64-bit load", sectionOffset + at);
+    }
   }
-  for (const { offset } of pending.values()) throw invalid("a relocation of the second half of a 64-bit load", offset);
 }
 
 /** Finds out what a symbol stands for. */
@@ -127,7 +122,29 @@ class Resolver {
     this.#subprograms = new Map(targets.functions.subprograms.map((spec) => [spec.sectionOffset, spec]));
   }
 
-  resolve({ type, symbolIndex }: ElfRelocation, insn: Insn, insnIndex: number): RelocationSpec {
+  /** What the instruction refers to, by its relocation. */
+  resolve(relocation: ElfRelocation, { insns }: FunctionSpec, insnIndex: number): RelocationSpec {
+    return withLocation({ offset: relocation.offset }, () => {
+      const insn = readInsn(insns, insnIndex);
+      if (insn.opcode === Opcode.LDIMM64 && !isLdimm64(insns, insnIndex)) throw invalid("a load of 64 bits is cut off");
+      return this.#resolve(relocation, insn, insnIndex);
+    });
+  }
+
+  /** The call of a static function, which needs no relocation within `.text`: the compiler has resolved it. */
+  localCall(caller: FunctionSpec, insnIndex: number): RelocationSpec {
+    const { sectionIndex, sectionOffset, insns } = caller;
+    return withLocation({ offset: sectionOffset + insnIndex * INSN_SIZE }, () => {
+      if (sectionIndex !== this.#textIndex) {
+        throw invalid("a call within a section that is not .text; sub-programs have to lie in .text");
+      }
+      const { imm } = readInsn(insns, insnIndex);
+      const target = this.#subprogram(sectionOffset + (insnIndex + imm + 1) * INSN_SIZE);
+      return { kind: "call", insnIndex, target };
+    });
+  }
+
+  #resolve({ type, symbolIndex }: ElfRelocation, insn: Insn, insnIndex: number): RelocationSpec {
     const expected = expectedOpcodes.get(type);
     if (expected === undefined) throw invalid(`relocation type ${type}, which instructions do not have`);
     if (insn.opcode !== expected) {
@@ -138,19 +155,6 @@ class Resolver {
     const section = this.#sectionOf(symbol);
     if (insn.opcode === Opcode.CALL) return { kind: "call", insnIndex, target: this.#callee(symbol, section, insn) };
     return this.#load(symbol, section, insn, insnIndex);
-  }
-
-  /** The function that a call without relocation reaches; undefined for calls of helpers and plain 64-bit loads. */
-  localCallee(caller: FunctionSpec, insnIndex: number, { opcode, src, imm }: Insn): FunctionSpec | undefined {
-    if (opcode === Opcode.LDIMM64) {
-      if (src === BPF_PSEUDO.FUNC) throw invalid("the address of a function without relocation");
-      return undefined;
-    }
-    if (src !== BPF_PSEUDO.CALL) return undefined;
-    if (caller.sectionIndex !== this.#textIndex) {
-      throw invalid("a call within a section that is not .text; sub-programs have to lie in .text");
-    }
-    return this.#subprogram(caller.sectionOffset + (insnIndex + imm + 1) * INSN_SIZE);
   }
 
   #extern({ name, type, binding }: ElfSymbol, insn: Insn, insnIndex: number): RelocationSpec {
