@@ -108,13 +108,25 @@ export class FdWatcher implements Disposable {
     }
     this.#running = true;
     keep(this);
-    if (this.#waker === undefined) this.#waker = this.#createWaker();
-    else this.#waker.start();
+    if (this.#waker !== undefined) this.#waker.start();
+    else this.#waker = FdWatcher.#createWaker(this.#epoll.fd.number, new WeakRef(this), this.#fallbackInterval);
     if (!this.#referenced) this.#waker.unref();
   }
 
-  #createWaker(): PollHandle {
-    return pollHandle(this.#epoll.fd.number, this.#wake) ?? new TimerWaker(this.#fallbackInterval, this.#lookAndWake);
+  /**
+   * Makes what wakes a watcher. The native handle holds its callback strongly and the watcher holds the handle: were the
+   * callback to hold the watcher, one that is stopped and forgotten could never be collected.
+   */
+  static #createWaker(epoll: number, watcher: WeakRef<FdWatcher>, fallbackInterval: number): PollHandle {
+    const wake = (): void => {
+      const target = watcher.deref();
+      if (target !== undefined) target.#wake();
+    };
+    const lookAndWake = (): void => {
+      const target = watcher.deref();
+      if (target !== undefined && target.#running && target.wait(0) > 0) target.#wake();
+    };
+    return pollHandle(epoll, wake) ?? new TimerWaker(fallbackInterval, lookAndWake);
   }
 
   /** Ends calling `onReady`, until {@link FdWatcher.start}. */
@@ -158,7 +170,7 @@ export class FdWatcher implements Disposable {
   }
 
   /** Runs inside a native callback, where a pending exception would surface in some later, unrelated native call. */
-  readonly #wake = (): void => {
+  #wake(): void {
     if (!this.#running) return;
     let failure: { error: unknown } | undefined;
     try {
@@ -170,11 +182,7 @@ export class FdWatcher implements Disposable {
     setImmediate(() => {
       if (failure !== undefined) throw failure.error;
     });
-  };
-
-  readonly #lookAndWake = (): void => {
-    if (this.#running && this.wait(0) > 0) this.#wake();
-  };
+  }
 }
 
 /** A timer in the place of a poll handle. */
