@@ -276,7 +276,6 @@ class StringCollector {
       larger.set(this.#bytes.subarray(0, this.#length));
       this.#bytes = larger;
     }
-    this.#bytes.fill(0, this.#length, needed);
     this.#bytes.set(encoded, this.#length);
     const offset = this.#start + this.#length;
     this.#length = needed;

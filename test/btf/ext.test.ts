@@ -30,7 +30,7 @@ function rawExt(header: readonly number[], words: readonly number[], littleEndia
 }
 
 const funcInfo = [8, TEXT, 2, 0, 3, 16, 4, TC, 1, 0, 5];
-const lineInfo = [16, TC, 1, 24, FILE, LINE, (77 << 10) | 9];
+const lineInfo = [16, TC, 1, 24, FILE, LINE, (0x3fffff << 10) | 1023];
 const core = [16, TC, 2, 8, 1, ACCESS, 0, 64, 2, ACCESS, 12];
 const parts = [...funcInfo, ...lineInfo, ...core];
 const header = [0, 44, 44, 28, 72, 44];
@@ -48,7 +48,7 @@ const funcInfoRead = [
 const lineInfoRead = [
   {
     sectionName: "tc",
-    records: [{ insnOffset: 24, fileNameOffset: FILE, lineOffset: LINE, line: 77, column: 9 }],
+    records: [{ insnOffset: 24, fileNameOffset: FILE, lineOffset: LINE, line: 0x3fffff, column: 1023 }],
   },
 ];
 const coreRead = [

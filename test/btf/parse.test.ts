@@ -56,6 +56,7 @@ const strings = "\0n\0x\0y\0größe\0";
 const N = 1; // "n"
 const X = 3;
 const Y = 5;
+const END = 15; // first offset behind the section: "größe" has seven bytes
 const INT = [N, info(1), 4, 0x01000020];
 const intType = { ...int, name: "n" };
 
@@ -281,6 +282,9 @@ describe("validation", () => {
     ["a type id", [INT, [0, info(2), 3]], 48],
     ["an element type", [INT, [0, info(3), 0, 9, 1, 1]], 52],
     ["an index type", [INT, [0, info(3), 0, 1, 9, 1]], 56],
+    ["the first id behind the last", [INT, [X, info(5, 1), 4, Y, 3, 0]], 56],
+    ["the first string behind the last", [INT, [X, info(5, 1), 4, END, 1, 0]], 52],
+    ["a name behind the last string", [[END, info(7), 0]], 24],
     ["a member's name", [INT, [X, info(4, 1), 4, 99, 1, 0]], 52],
     ["a member's type", [INT, [X, info(5, 1), 4, Y, 0xffffffff, 0]], 56],
     ["an enumerator's name", [[X, info(6, 2), 4, Y, 1, 99, 1]], 44],
@@ -331,6 +335,16 @@ describe("kinds known by the layout section only", () => {
   // Kind 20: one fixed word, two words per element.
   const layout = [...Array.from({ length: 20 * 4 }, () => 0), 4, 8, 0, 0];
   const types = [INT, [X, info(20, 2), 5, 1, 2, 3, 4, 5], [0, info(2), 2]];
+
+  it.each([
+    ["types", 0],
+    ["strings", 60 + 84],
+    ["data", 1000],
+  ])("are not taken from a layout over or behind the %s", (_name, offset) => {
+    const bytes = rawBtf({ types, strings, layout });
+    new DataView(bytes.buffer).setUint32(24, offset, true);
+    expect(thrownBy(() => Btf.parse(bytes))).toMatchObject({ code: "BTF_INVALID", location: { offset: 24 } });
+  });
 
   it.each([true, false])("are skipped (little-endian: %s)", (littleEndian) => {
     const btf = Btf.parse(rawBtf({ types, strings, layout, littleEndian }));

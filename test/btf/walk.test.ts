@@ -95,6 +95,9 @@ describe("sizeOf", () => {
     b.addArray(5, 1, 0xaaaaaaa); // 19: 2^32 - 16 bytes
     b.addArray(18, 1, 0xffffffff); // 20
     b.addArray(20, 1, 0); // 21: zero times too much
+    b.addStruct("empty", 0, []); // 22
+    b.addArray(22, 1, 0xffffffff); // 23
+    b.addArray(23, 1, 2); // 24: more elements than 32 bits count, though of nothing
   });
 
   it.each([
@@ -112,11 +115,12 @@ describe("sizeOf", () => {
     [12, 12],
     [13, 0],
     [19, 4294967280],
+    [23, 0],
   ])("of type %i is %i", (id, size) => {
     expect(btf.sizeOf(id)).toBe(size);
   });
 
-  it.each([0, 14, 15, 16, 17, 18, 20])("of type %i does not exist", (id) => {
+  it.each([0, 14, 15, 16, 17, 18, 20, 24])("of type %i does not exist", (id) => {
     expect(thrownBy(() => btf.sizeOf(id))).toMatchObject({ code: "BTF_INVALID", location: { section: ".BTF" } });
   });
 
