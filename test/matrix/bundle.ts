@@ -8,7 +8,7 @@ import { build, type Metafile, type Plugin } from "esbuild";
 import { bundleFolder, projectRoot } from "./bundle-paths.js";
 
 /** A test file that reaches one of these by its imports is a kernel test; no other mark is needed. */
-const MARKERS = ["test/support/kernel.ts", "test/support/needs.ts", "test/support/features.ts"];
+const MARKERS = ["test/support/kernel.ts", "test/support/needs.ts"];
 
 /** A bundle ready to run. */
 export interface Bundle {

@@ -9,6 +9,7 @@ import { cacheRoot, ensureCached, say } from "./cache.js";
 import { must, run } from "./command.js";
 import type { RunRecord } from "./guest-results.js";
 import { type FileRecord, fileFailed, type TestRecord, type TestState } from "./records.js";
+import { readableError } from "./stack.js";
 
 /** The parts of vitest's JSON report that are used. */
 interface VitestReport {
@@ -29,7 +30,7 @@ interface VitestReport {
 }
 
 /** A Node.js binary of this major, fetched when missing; the running one when it is of that major. */
-export async function ensureNode(major: number): Promise<string> {
+async function ensureNode(major: number): Promise<string> {
   if (process.version.startsWith(`v${major}.`)) return process.execPath;
   const name = `node-linux-${process.arch}`;
   const entry = await ensureCached(`node/${major}`, async (folder) => {
@@ -82,7 +83,7 @@ function readReport(path: string): FileRecord[] {
         name: [...test.ancestorTitles, test.title].join(" > "),
         state,
         ...(state === "unsupported" && missing ? { missing } : {}),
-        ...(state === "failed" ? { error: (test.failureMessages ?? []).join("\n") } : {}),
+        ...(state === "failed" ? { error: readableError((test.failureMessages ?? []).join("\n")) } : {}),
       };
     });
     // A file can fail with no test failed: its import, or a hook.

@@ -9,13 +9,14 @@ import { projectRoot } from "./bundle-paths.js";
 
 const maps = new Map<string, SourceMap | undefined>();
 
-/** The text with frames in sources instead of bundles, without those of the test framework. */
+/** The text with frames in sources instead of bundles, paths below the checkout, and no frames of the test framework. */
 export function readableError(text: string): string {
   return text
     .split("\n")
     .map((line) => line.replace(/file:\/\/\S+?\.mjs:\d+:\d+/, place))
-    .filter((line) => !/^\s+at .*(node_modules|node:internal)\//.test(line))
-    .join("\n");
+    .filter((line) => !/^\s+at (.*(node_modules|node:internal)\/|.*<anonymous>)/.test(line))
+    .join("\n")
+    .replaceAll(`${projectRoot}/`, "");
 }
 
 function place(frame: string): string {

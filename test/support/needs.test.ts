@@ -3,7 +3,8 @@
 
 import { describe, expect, it } from "vitest";
 import { currentProfile, isAtLeast, isExpected } from "./expected-features.js";
-import { featureNames, features, whyMissing } from "./features.js";
+import { type FeatureName, featureNames, features, whyMissing } from "./features.js";
+import { kernelDescribe, kernelIt, missingOf } from "./needs.js";
 
 const profile = currentProfile();
 
@@ -40,5 +41,25 @@ describe("expectations", () => {
   it("say nothing about kernels we do not know", () => {
     expect(isExpected("ringbuf", undefined, "6.18.44")).toBe(isExpected("ringbuf"));
     expect(isExpected("ringbuf", "somebody's", "6.18.44")).toBeUndefined();
+  });
+});
+
+describe("a declaration", () => {
+  it("with a name that is not in the table is refused", () => {
+    expect(() => missingOf(["bpf", "bfp" as FeatureName])).toThrow("no such feature in test/support/features.ts: bfp");
+  });
+
+  it("lists what is missing, and only that", () => {
+    expect(missingOf(featureNames)).toEqual(featureNames.filter((name) => whyMissing(name) !== undefined));
+  });
+});
+
+// Run only where they may: an error here means that a test ran without what it needs.
+kernelIt("kernelIt runs where its needs are met", { needs: ["perf_link"] }, () => {
+  expect(whyMissing("perf_link")).toBeUndefined();
+});
+kernelDescribe("kernelDescribe", { needs: ["arena", "kprobe_multi"] }, () => {
+  it("runs where its needs are met", () => {
+    expect([whyMissing("arena"), whyMissing("kprobe_multi")]).toEqual([undefined, undefined]);
   });
 });

@@ -28,20 +28,20 @@ const Attach = {
 } as const;
 
 /** A descriptor of a perf event of this thread. */
-export function perfEvent(type: number, fields: readonly Field[]): number {
+function perfEvent(type: number, fields: readonly Field[]): number {
   const attr = struct(120, [[0, "u32", type], [4, "u32", 120], ...fields]);
   return call("perf_event_open", attr, 0, -1, -1, CLOEXEC);
 }
 
 /** Type number of a dynamic perf unit. */
-export function perfUnit(name: string): number {
+function perfUnit(name: string): number {
   const path = `/sys/bus/event_source/devices/${name}/type`;
   if (!existsSync(path)) throw new ProbeError(`no perf unit ${name}`);
   return Number(readFileSync(path, "utf8"));
 }
 
 /** A program attached to a perf event by ioctl, as before Linux 5.15. */
-export function attachByIoctl(event: number, program: number): void {
+function attachByIoctl(event: number, program: number): void {
   call("ioctl", event, IOC_SET_BPF, program);
   call("ioctl", event, IOC_ENABLE, 0);
 }

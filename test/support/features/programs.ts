@@ -37,7 +37,7 @@ export interface ProgramOptions {
 }
 
 /** One instruction. */
-export function insn(opcode: number, dst = 0, src = 0, offset = 0, imm = 0): Uint8Array {
+function insn(opcode: number, dst = 0, src = 0, offset = 0, imm = 0): Uint8Array {
   const bytes = new Uint8Array(8);
   const view = new DataView(bytes.buffer);
   bytes[0] = opcode;
