@@ -29,7 +29,8 @@ export interface CoreRelocationResult {
 }
 
 /** A record's answer, good for every record of the same type, access string and kind. */
-interface ResolvedRecord extends Resolution {
+interface ResolvedRecord {
+  readonly resolution: Resolution;
   readonly description: () => string;
 }
 
@@ -64,15 +65,15 @@ export class CoreRelocator {
   apply(insns: Uint8Array, record: CoreRelocationRecord): CoreRelocationResult {
     try {
       const insnIndex = insnIndexOf(insns, record);
-      const resolved = this.#resolve(record);
-      const poisoned = patchInsn(insns, insnIndex, resolved);
-      if (poisoned && !resolved.poison) {
+      const { resolution, description } = this.#resolve(record);
+      const poisoned = patchInsn(insns, insnIndex, resolution);
+      if (poisoned && !resolution.poison) {
         log.warn(
-          `CO-RE ${resolved.description()}: instruction ${insnIndex} loads or stores ${resolved.originalSize} bytes and ` +
-            `cannot be resized to ${resolved.size}, because only pointers and unsigned integers can; it was invalidated`,
+          `CO-RE ${description()}: instruction ${insnIndex} loads or stores ${resolution.originalSize} bytes and ` +
+            `cannot be resized to ${resolution.size}, because only pointers and unsigned integers can; it was invalidated`,
         );
       }
-      return { insnIndex, poisoned, value: poisoned ? 0n : resolved.value, description: resolved.description };
+      return { insnIndex, poisoned, value: poisoned ? 0n : resolution.value, description };
     } catch (error) {
       throw this.#explain(error, record);
     }
@@ -85,8 +86,7 @@ export class CoreRelocator {
     let resolved = root.resolved.get(key);
     if (resolved === undefined) {
       const local = parseAccessSpec(this.#local, rule, record.typeId, this.#local.string(record.accessOffset));
-      const description = (): string => formatSpec(local);
-      resolved = { ...this.#resolveSpec(local, root), description };
+      resolved = { resolution: this.#resolveSpec(local, root), description: () => formatSpec(local) };
       root.resolved.set(key, resolved);
     }
     return resolved;

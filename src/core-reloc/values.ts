@@ -32,22 +32,18 @@ export interface Resolution {
 export function resolveValue(local: AccessSpec, target: AccessSpec | undefined): Resolution {
   const { littleEndian } = local.btf;
   const original = evaluate(local, littleEndian);
-  const common = { original: original.value, validate: original.validate };
-  if (target === undefined) {
-    const poison = local.rule.unmatched === "poison";
-    return { ...common, poison, value: 0n, originalSize: 0, size: 0, sizeConflict: false };
-  }
-  const matched = evaluate(target, littleEndian);
-  const sizeConflict =
-    original.accessSize !== matched.accessSize &&
-    !isZeroExtended(local.btf, original.accessTypeId, target.btf, matched.accessTypeId);
+  const matched = target === undefined ? unmatched : evaluate(target, littleEndian);
   return {
-    ...common,
-    poison: false,
+    poison: target === undefined && local.rule.unmatched === "poison",
+    original: original.value,
     value: matched.value,
+    validate: original.validate,
     originalSize: original.accessSize,
     size: matched.accessSize,
-    sizeConflict,
+    sizeConflict:
+      target !== undefined &&
+      original.accessSize !== matched.accessSize &&
+      !isZeroExtended(local.btf, original.accessTypeId, target.btf, matched.accessTypeId),
   };
 }
 
@@ -71,6 +67,9 @@ interface Evaluation {
   readonly accessSize: number;
   readonly accessTypeId: number;
 }
+
+/** The target's side when there is none. */
+const unmatched: Evaluation = { value: 0n, validate: false, accessSize: 0, accessTypeId: 0 };
 
 function evaluate(spec: AccessSpec, littleEndian: boolean): Evaluation {
   const { rule } = spec;

@@ -59,6 +59,12 @@ describe("access strings", () => {
     expect(() => relocate(point, kernelOf(point), access, "byte_off", 0n)).toThrow(CoreRelocationError);
   });
 
+  it("names the reason for numbers beyond 31 bits", () => {
+    const attempt = (access: string) => () => relocate(point, kernelOf(point), access, "byte_off", 0n);
+    expect(attempt("0:2147483648")).toThrow("number in the access string out of range");
+    expect(attempt("0:2147483647")).toThrow("member 2147483647 of 2");
+  });
+
   it("takes 64 numbers and refuses 65", () => {
     const deep = (levels: number) => {
       let type = s32;

@@ -164,6 +164,10 @@ describe("type match", () => {
     const a = struct("", 4, ["a", 0, s32]);
     expect(matches(ours, struct("s", 8, ["", 0, a], ["", 32, struct("", 4, ["b", 0, s32])]))).toBe(true);
     expect(matches(ours, struct("s", 8, ["", 0, a], ["", 32, a]))).toBe(false);
+    // Two may have the same partner, but there must be as many members.
+    const twice = struct("s", 8, ["", 0, a], ["", 32, a]);
+    expect(matches(twice, struct("s", 8, ["", 0, a], ["m", 32, s32]))).toBe(true);
+    expect(matches(twice, struct("s", 4, ["", 0, a]))).toBe(false);
   });
 
   const pointers: [string, TypeMaker, TypeMaker, boolean][] = [
