@@ -12,10 +12,16 @@ import { type Ffi, ffi } from "./ffi.js";
 import { type MapShape, mapShape } from "./map-shape.js";
 
 const ATTR_SIZE = mapElementLayout.size;
-const FLAGS = mapElementLayout.fields.flags[1];
-const attrs = { lookup: 0, update: 1, delete: 2, next: 3, first: 4 } as const;
-type AttrName = keyof typeof attrs;
-const attrNames = Object.keys(attrs) as AttrName[];
+const ATTRS = 5;
+
+/** One of the attrs: a command's arguments, all set but the flags. */
+interface Prepared {
+  readonly address: bigint;
+  /** Index of the flags in 64-bit words from the beginning of the buffer. */
+  readonly flagsWord: number;
+  /** What stands there. Compared before each call, since writing is dearer. */
+  flags: bigint | undefined;
+}
 
 const align8 = (size: number): number => Math.ceil(size / 8) * 8;
 
@@ -40,8 +46,11 @@ export class MapScratch {
   readonly #bpf: Ffi["bpf"];
   /** Flag words of the attrs, as 64-bit elements of the whole buffer. */
   readonly #words: BigUint64Array;
-  readonly #addresses: Readonly<Record<AttrName, bigint>>;
-  #flags: Record<AttrName, bigint>;
+  readonly #lookup: Prepared;
+  readonly #update: Prepared;
+  readonly #delete: Prepared;
+  readonly #next: Prepared;
+  readonly #first: Prepared;
   #inUse = false;
   #spare: MapScratch | undefined;
   /** Written after each call, so that the object with all its memory is alive until the call is back. */
@@ -57,7 +66,7 @@ export class MapScratch {
     this.#owner = map instanceof FileDescriptor ? map : undefined;
     this.shape = mapShape(map);
     const { keySize, valueBufferSize } = this.shape;
-    const keyAt = attrNames.length * ATTR_SIZE;
+    const keyAt = ATTRS * ATTR_SIZE;
     const valueAt = keyAt + align8(keySize);
     const buffer = new ArrayBuffer(valueAt + align8(valueBufferSize));
     this.key = new Uint8Array(buffer, keyAt, keySize);
@@ -72,67 +81,62 @@ export class MapScratch {
     // A map without keys wants no pointer to one.
     const key = keySize === 0 ? 0n : base + BigInt(keyAt);
     const value = base + BigInt(valueAt);
-    this.#addresses = {
-      lookup: this.#prepare("lookup", base, key, value),
-      update: this.#prepare("update", base, key, value),
-      delete: this.#prepare("delete", base, key, 0n),
-      // The kernel copies the key in before it copies the next one out, so both may be the same memory.
-      next: this.#prepare("next", base, key, key),
-      first: this.#prepare("first", base, 0n, key),
-    };
-    this.#flags = { lookup: 0n, update: 0n, delete: 0n, next: 0n, first: 0n };
+    this.#lookup = this.#prepare(0, base, key, value);
+    this.#update = this.#prepare(1, base, key, value);
+    this.#delete = this.#prepare(2, base, key, 0n);
+    // The kernel copies the key in before it copies the next one out, so both may be the same memory.
+    this.#next = this.#prepare(3, base, key, key);
+    this.#first = this.#prepare(4, base, 0n, key);
   }
 
-  #prepare(name: AttrName, base: bigint, key: bigint, value: bigint): bigint {
-    const { map_fd, key: keyField, value: valueField } = mapElementLayout.fields;
-    const at = attrs[name] * ATTR_SIZE;
+  #prepare(index: number, base: bigint, key: bigint, value: bigint): Prepared {
+    const { map_fd, key: keyField, value: valueField, flags } = mapElementLayout.fields;
+    const at = index * ATTR_SIZE;
     const attr = new DataView(this.#words.buffer, at, ATTR_SIZE);
     attr.setInt32(map_fd[1], fdNumber(this.#map), true);
     attr.setBigUint64(keyField[1], key, true);
     attr.setBigUint64(valueField[1], value, true);
-    return base + BigInt(at);
+    return { address: base + BigInt(at), flagsWord: (at + flags[1]) / 8, flags: undefined };
   }
 
   /** Looks `key` up into `value`: 0, `-ENOENT`, … */
-  lookup(flags = 0n): number {
-    return this.#run(BpfCommand.MAP_LOOKUP_ELEM, "lookup", flags);
+  lookup(flags?: bigint): number {
+    return this.#run(BpfCommand.MAP_LOOKUP_ELEM, this.#lookup, flags);
   }
 
   /** Sets `key` to `value`: 0, `-EEXIST`, … */
-  update(flags = 0n): number {
-    return this.#run(BpfCommand.MAP_UPDATE_ELEM, "update", flags);
+  update(flags?: bigint): number {
+    return this.#run(BpfCommand.MAP_UPDATE_ELEM, this.#update, flags);
   }
 
   /** Removes `key`: 0, `-ENOENT`, … */
-  delete(flags = 0n): number {
-    return this.#run(BpfCommand.MAP_DELETE_ELEM, "delete", flags);
+  delete(flags?: bigint): number {
+    return this.#run(BpfCommand.MAP_DELETE_ELEM, this.#delete, flags);
   }
 
   /** Removes `key` and puts what it had into `value`: 0, `-ENOENT`, … */
-  lookupAndDelete(flags = 0n): number {
-    return this.#run(BpfCommand.MAP_LOOKUP_AND_DELETE_ELEM, "lookup", flags);
+  lookupAndDelete(flags?: bigint): number {
+    return this.#run(BpfCommand.MAP_LOOKUP_AND_DELETE_ELEM, this.#lookup, flags);
   }
 
   /** Replaces `key` by the first key of the map: 0, or `-ENOENT` when the map is empty. */
   firstKey(): number {
-    return this.#run(BpfCommand.MAP_GET_NEXT_KEY, "first", 0n);
+    return this.#run(BpfCommand.MAP_GET_NEXT_KEY, this.#first);
   }
 
   /** Replaces `key` by the one after it: 0, or `-ENOENT` at the end. */
   nextKey(): number {
-    return this.#run(BpfCommand.MAP_GET_NEXT_KEY, "next", 0n);
+    return this.#run(BpfCommand.MAP_GET_NEXT_KEY, this.#next);
   }
 
-  #run(command: number, name: AttrName, flags: bigint): number {
+  #run(command: number, attr: Prepared, flags?: bigint): number {
     if (this.#owner?.closed === true) throw new StateError(`${this.#owner.what} is closed`);
-    if (flags !== this.#flags[name]) this.#setFlags(name, flags);
-    this.#last = this.#bpf(command, this.#addresses[name], ATTR_SIZE);
+    if (flags !== attr.flags) {
+      this.#words[attr.flagsWord] = checkU64(flags ?? 0n, "flags of a map element");
+      attr.flags = flags;
+    }
+    this.#last = this.#bpf(command, attr.address, ATTR_SIZE);
     return this.#last;
-  }
-
-  #setFlags(name: AttrName, flags: bigint): void {
-    this.#words[(attrs[name] * ATTR_SIZE + FLAGS) / 8] = checkU64(flags, "flags of a map element");
-    this.#flags[name] = flags;
   }
 
   /** This scratch memory, or a spare one while it is in use further up the stack. Give it back with {@link release}. */
