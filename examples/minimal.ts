@@ -2,7 +2,7 @@
 
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { BpfkitError, BpfObject } from "../src/index.js";
+import { BpfkitError, BpfObject, SystemCallError } from "../src/index.js";
 
 const usage = `usage: npm start -- [--seconds N] [--pid PID]
 Counts system calls with the BPF program fixtures/minimal.bpf.c and prints the counts every second until Ctrl+C.
@@ -62,5 +62,6 @@ try {
   // A library error or a wrong option is for the user to read; anything else is a bug and keeps its stack.
   if (!(BpfkitError.isBpfkitError(error) || error instanceof RangeError || error instanceof TypeError)) throw error;
   console.error(`minimal: ${error.message}`);
+  if (error instanceof SystemCallError && error.errnoName === "EPERM") console.error("minimal: try: sudo npm start");
   process.exitCode = 1;
 }

@@ -33,6 +33,15 @@ const POINTER_SIZE = 8;
 /** Decoded types kept at most; a program's own BTF stays below, a scan over a kernel's does not fill the memory. */
 const MEMO_LIMIT = 8192;
 
+/**
+ * Bytes of a name at most (the kernel takes 512), and of all names of one type. Nothing keeps the names of a file from
+ * overlapping, so that a small one could ask for gigabytes of text.
+ */
+const MAX_NAME = 4096;
+const MAX_NAMES_OF_TYPE = 1 << 24;
+/** Bytes of names in the memo. */
+const MEMO_NAMES_LIMIT = 1 << 26;
+
 const bit = (...kinds: readonly BtfKindNumber[]): number => {
   let bits = 0;
   for (const kind of kinds) bits |= 1 << kind;
@@ -69,6 +78,9 @@ export class Btf {
   readonly #offsets: Uint32Array;
   readonly #typeStart: number;
   readonly #text: (offset: number) => string;
+  /** Length of the names decoded for the present type, and of those in the memo. */
+  #namesOfType = 0;
+  #namesInMemo = 0;
   #names: NameIndex | undefined;
   readonly #types = new Map<number, BtfType>();
   readonly #alignments = new Map<number, number>();
@@ -86,7 +98,12 @@ export class Btf {
     this.#words = typeWords(bytes, header);
     this.#offsets = indexTypes(this.#words, this.sizes, this.firstId, header.typeStart);
     this.typeCount = this.firstId + this.#offsets.length;
-    this.#text = (offset) => this.strings.decode(offset);
+    this.#text = (offset) => {
+      const name = this.strings.decode(offset, MAX_NAME);
+      this.#namesOfType += name.length;
+      if (this.#namesOfType > MAX_NAMES_OF_TYPE) throw invalidBtf("the names of a type overlap beyond reason", 0);
+      return name;
+    };
     checkReferences(this.#words, this.#offsets, {
       firstId: this.firstId,
       typeCount: this.typeCount,
@@ -114,11 +131,20 @@ export class Btf {
     if (id < this.firstId) return this.base === undefined ? this.#void(id) : this.base.type(id);
     let type = this.#types.get(id);
     if (type === undefined) {
+      this.#namesOfType = 0;
       type = decodeType(this.#words, this.#at(id), id, this.#text);
-      if (this.#types.size >= MEMO_LIMIT) this.#types.clear();
-      this.#types.set(id, type);
+      this.#remember(id, type);
     }
     return type;
+  }
+
+  #remember(id: number, type: BtfType): void {
+    if (this.#types.size >= MEMO_LIMIT || this.#namesInMemo > MEMO_NAMES_LIMIT) {
+      this.#types.clear();
+      this.#namesInMemo = 0;
+    }
+    this.#types.set(id, type);
+    this.#namesInMemo += this.#namesOfType;
   }
 
   /**
@@ -134,7 +160,7 @@ export class Btf {
   /** Name of a type, "" when it has none. @throws BtfError `BTF_INVALID` for an id that does not exist */
   nameOf(id: number): string {
     if (id < this.firstId) return this.base === undefined ? this.#void(id).name : this.base.nameOf(id);
-    return this.strings.decode(this.#words[this.#at(id)]!);
+    return this.strings.decode(this.#words[this.#at(id)]!, MAX_NAME);
   }
 
   /**

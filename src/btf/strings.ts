@@ -46,14 +46,19 @@ export class StringTable {
     return table;
   }
 
-  /** Decodes the string at `offset`. Damaged UTF-8 becomes U+FFFD. @throws BtfError when `offset` is out of range */
-  decode(offset: number): string {
+  /**
+   * Decodes the string at `offset`. Damaged UTF-8 becomes U+FFFD.
+   *
+   * @throws BtfError when `offset` is out of range, or the string has more than `limit` bytes
+   */
+  decode(offset: number, limit = Number.POSITIVE_INFINITY): string {
     if (offset === 0) return "";
     const { bytes, start } = this.holder(offset);
     const from = offset - start;
     let end = from;
     let bits = 0;
     for (let byte = bytes[end]; byte !== 0 && byte !== undefined; byte = bytes[++end]) bits |= byte;
+    if (end - from > limit) throw invalidBtf(`a name of ${end - from} bytes is too long`, this.#fileOffset + from);
     return decodeRange(bytes, from, end, bits < 0x80);
   }
 }

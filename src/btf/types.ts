@@ -155,8 +155,7 @@ export type BtfType =
   | BtfVar
   | BtfDataSec
   | BtfFloat
-  | BtfDeclTag
-  ;
+  | BtfDeclTag;
 
 /** The name of a kind in {@link BtfType}. */
 export type BtfKindName = BtfType["kind"];

@@ -28,11 +28,14 @@ export function attachTracepoint(
 ): BpfLink {
   const target = `tracepoint ${category}/${name}`;
   const id = tracepointId(program, category, name);
-  return explainAttach(program, target, () => {
+  const attach = (): BpfLink => {
     const event = perfEventOpen({ type: PerfType.TRACEPOINT, config: id });
     return attachToPerfEvent(program, event, { kind: "tracepoint", target, cookie: options.cookie });
-  });
+  };
+  return explainAttach(program, target, attach, hints);
 }
+
+const hints = { EEXIST: "this program is attached there already" };
 
 /** The number by which perf knows a tracepoint. */
 function tracepointId(program: ProgramHandle, category: string, name: string): number {

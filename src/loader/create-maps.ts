@@ -38,7 +38,7 @@ function settleSize(spec: MapSpec): void {
 }
 
 /** The smallest power of two pages that holds `bytes`; 0 stays 0 and is the kernel's to refuse. */
-export function ringSize(bytes: number, page: number): number {
+function ringSize(bytes: number, page: number): number {
   if (bytes === 0) return 0;
   let size = page;
   while (size < bytes) size *= 2;
@@ -94,16 +94,16 @@ function create(
 
 /** Contents first, while the map may still be written; then constants are frozen, variables shared. */
 function shareData(map: BpfMap, fd: FileDescriptor): void {
-  const { spec, data } = map;
+  const { spec } = map;
   const image = spec.initialValue;
-  if (image === undefined || data === undefined) return;
+  if (image === undefined) return;
   // A new array is all zeros already.
   if (spec.dataKind !== "bss" || image.some((byte) => byte !== 0)) {
     mapUpdate({ map: fd, key: new Uint8Array(4), value: image });
   }
   if (spec.dataKind === "rodata") {
     mapFreeze(fd);
-    data.freeze();
+    map.setFrozen();
   } else if ((spec.flags & MapFlag.MMAPABLE) !== 0) {
     const region = MappedRegion.map(fd, { length: spec.valueSize, writable: true });
     map.setMemory(region);

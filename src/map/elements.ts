@@ -39,11 +39,18 @@ export class Elements<K extends BtfValue, V extends BtfValue> {
 
   /** BPF_MAP_LOOKUP_ELEM; undefined when there is none. Without a key: peek of a queue or stack. */
   get(key: K | undefined, flags: bigint): V | undefined {
-    return this.#with((scratch) => {
+    // Spelt out instead of #with: the closure would cost a tenth of what the budget of a lookup leaves over the call.
+    const scratch = this.#source.scratch().acquire();
+    try {
       if (key !== undefined) this.#key.encode(scratch.keyView, 0, key);
-      if (!found(scratch.lookup(flags), "LOOKUP_ELEM")) return undefined;
-      return this.#value.decode(scratch.valueView, 0) as V;
-    });
+      const result = scratch.lookup(flags);
+      if (result === 0 || found(result, "LOOKUP_ELEM")) return this.#value.decode(scratch.valueView, 0) as V;
+      return undefined;
+    } catch (error) {
+      throw addLocation(error, { map: this.#source.name });
+    } finally {
+      scratch.release();
+    }
   }
 
   /** BPF_MAP_LOOKUP_AND_DELETE_ELEM; undefined when there is none. Without a key: pop of a queue or stack. */

@@ -32,6 +32,8 @@ export class DataSection {
     const target = Object.create(unknownNames(name, names)) as GlobalVariables;
     if (btf !== undefined && typeId !== undefined) {
       for (const variable of namedVariables(btf, typeId)) {
+        // No compiler writes two of one name; a damaged file may, and then the first one counts.
+        if (Object.hasOwn(target, variable.name)) continue;
         names.push(variable.name);
         Object.defineProperty(target, variable.name, this.#accessor(btf, variable));
       }
@@ -57,36 +59,36 @@ export class DataSection {
 
   #accessor(btf: Btf, variable: NamedVariable): PropertyDescriptor {
     const { name, type, offset } = variable;
-    // Compiled when first touched: a section may hold thousands of variables of which a program uses two.
-    let codec: BtfCodec | undefined;
-    const compiled = (): BtfCodec => {
-      codec ??= withLocation({ section: this.name }, () => compileCodec(btf, type));
-      return codec;
+    // Made when first touched: a section may hold thousands of variables of which a program uses two.
+    let cell: Cell | undefined;
+    const made = (): Cell => {
+      cell = withLocation({ section: this.name }, () => makeCell(compileCodec(btf, type)));
+      return cell;
     };
     return {
       enumerable: true,
       get: (): BtfValue => {
         if (this.#access === "closed") throw this.#closedError(name);
-        return (codec ?? compiled()).decode(this.#view, offset);
+        return (cell ?? made()).codec.decode(this.#view, offset);
       },
       set: (value: BtfValue): void => {
         if (this.#access !== "read-write") throw this.#writeError(name);
-        this.#write(codec ?? compiled(), offset, value);
+        this.#write(cell ?? made(), offset, value);
       },
     };
   }
 
   /** Encodes beside the section first: a value that is refused, or half encoded, must never be seen by a program. */
-  #write(codec: BtfCodec, offset: number, value: BtfValue): void {
+  #write({ codec, scratch }: Cell, offset: number, value: BtfValue): void {
+    codec.encode(scratch, 0, value);
     const { size } = codec;
-    const encoded = new DataView(new ArrayBuffer(size));
-    codec.encode(encoded, 0, value);
-    const aligned = (this.#view.byteOffset + offset) % size === 0;
+    const view = this.#view;
     // Running programs see a scalar change at once.
-    if (size === 8 && aligned) this.#view.setBigUint64(offset, encoded.getBigUint64(0));
-    else if (size === 4 && aligned) this.#view.setUint32(offset, encoded.getUint32(0));
-    else if (size === 2 && aligned) this.#view.setUint16(offset, encoded.getUint16(0));
-    else bytesOf(this.#view).set(bytesOf(encoded), offset);
+    if ((view.byteOffset + offset) % size !== 0) bytesOf(view).set(bytesOf(scratch), offset);
+    else if (size === 8) view.setBigUint64(offset, scratch.getBigUint64(0));
+    else if (size === 4) view.setUint32(offset, scratch.getUint32(0));
+    else if (size === 2) view.setUint16(offset, scratch.getUint16(0));
+    else bytesOf(view).set(bytesOf(scratch), offset);
   }
 
   #closedError(name: string): StateError {
@@ -100,6 +102,17 @@ export class DataSection {
       hint: "set constants between open() and load()",
     });
   }
+}
+
+/** How one variable is read and written. */
+interface Cell {
+  readonly codec: BtfCodec;
+  /** Room for one encoded value. */
+  readonly scratch: DataView;
+}
+
+function makeCell(codec: BtfCodec): Cell {
+  return { codec, scratch: new DataView(new ArrayBuffer(codec.size)) };
 }
 
 interface NamedVariable {

@@ -32,9 +32,12 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
   #sealed: "loaded" | "closed" | undefined;
   #scratch: MapScratch | undefined;
   #elements: Elements<K, V> | undefined;
+  /** The same, once it is known that elements of this type are reached by key: the way of every later call. */
+  #ready: Elements<K, V> | undefined;
   #raw: RawMap | undefined;
   #data: DataSection | undefined;
   #memory: MappedRegion | undefined;
+  #frozen = false;
 
   /** @internal */
   constructor(spec: MapSpec, btf: Btf | undefined, file: string) {
@@ -175,12 +178,12 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
    * @throws ValueError for a key that does not fit its type, StateError while the map is not loaded, SystemCallError
    */
   get(key: K): V | undefined {
-    return this.#keyed("get").get(key, 0n);
+    return (this.#ready ?? this.#keyed("get")).get(key, 0n);
   }
 
   /** True when there is a value for `key`. */
   has(key: K): boolean {
-    return this.#keyed("has").has(key);
+    return (this.#ready ?? this.#keyed("has")).has(key);
   }
 
   /**
@@ -188,14 +191,15 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
    *
    * @throws SystemCallError E2BIG when the map is full, EEXIST or ENOENT as `flags` demand
    */
-  set(key: K, value: V, options: SetOptions = {}): this {
-    this.#keyed("set").set(key, value, updateFlagsWord(options.flags ?? "any"));
+  set(key: K, value: V, options?: SetOptions): this {
+    const flags = options?.flags === undefined ? 0n : updateFlagsWord(options.flags);
+    (this.#ready ?? this.#keyed("set")).set(key, value, flags);
     return this;
   }
 
   /** Removes; true when there was such a key. Array elements cannot be removed. libbpf: `bpf_map__delete_elem`. */
   delete(key: K): boolean {
-    return this.#keyed("delete").delete(key);
+    return (this.#ready ?? this.#keyed("delete")).delete(key);
   }
 
   /** Adds to a queue or stack, or to a bloom filter. BPF_MAP_UPDATE_ELEM without key, Linux 4.20. */
@@ -252,7 +256,12 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
   get data(): DataSection | undefined {
     const { dataKind, initialValue, sectionName, valueTypeId } = this.#spec;
     if (dataKind === undefined || initialValue === undefined) return undefined;
-    this.#data ??= new DataSection(sectionName, initialValue, this.#btf, valueTypeId || undefined);
+    if (this.#data === undefined) {
+      this.#data = new DataSection(sectionName, initialValue, this.#btf, valueTypeId || undefined);
+      if (this.#memory?.closed === false) this.#data.bind(this.#memory.bytes);
+      if (this.#frozen) this.#data.freeze();
+      if (this.#sealed === "closed") this.#data.close();
+    }
     return this.#data;
   }
 
@@ -291,7 +300,13 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
   /** @internal Takes over the memory that a data section shares with the kernel from now on. */
   setMemory(memory: MappedRegion): void {
     this.#memory = memory;
-    this.data?.bind(memory.bytes);
+    this.#data?.bind(memory.bytes);
+  }
+
+  /** @internal The kernel froze the data section. */
+  setFrozen(): void {
+    this.#frozen = true;
+    this.#data?.freeze();
   }
 
   /** @internal Ends editing: the object was loaded. */
@@ -302,7 +317,7 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
   /** @internal Closes the descriptor and forgets mapped memory; programs that use the map keep it alive. */
   close(): void {
     this.#sealed = "closed";
-    this.data?.close();
+    this.#data?.close();
     this.#memory?.close();
     this.#fd?.close();
     this.#scratch = undefined;
@@ -320,7 +335,8 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
         hint: rule.ring === true ? "read it with a RingBuffer" : undefined,
       });
     }
-    return this.#typed();
+    this.#ready = this.#typed();
+    return this.#ready;
   }
 
   #keyless(use: string): Elements<K, V> {

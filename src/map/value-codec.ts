@@ -31,7 +31,7 @@ export const descriptorCodec: BtfCodec = {
   size: 4,
   decode: (view, offset) => view.getUint32(offset, true),
   encode(view, offset, value) {
-    const fd = typeof value === "object" && value !== null && "fd" in value ? value["fd"] : value;
+    const fd = typeof value === "object" && value !== null && "fd" in value ? value.fd : value;
     if (typeof fd !== "number" || !Number.isInteger(fd) || fd < 0 || fd > 0x7fffffff) {
       throw new ArgumentError("the value must be a map, a program or a file descriptor");
     }

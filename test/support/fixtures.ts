@@ -10,8 +10,9 @@ export function fixturePath(name: string): string {
   return resolve("fixtures", `${name}.bpf.o`);
 }
 
+/** A private copy of a prebuilt object (not a Buffer: their slice() does not copy). */
 export function fixtureBytes(name: string): Uint8Array {
-  return readFileSync(fixturePath(name));
+  return new Uint8Array(readFileSync(fixturePath(name)));
 }
 
 /** Names of all prebuilt objects. */
