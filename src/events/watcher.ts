@@ -124,7 +124,8 @@ export class FdWatcher implements Disposable {
     };
     const lookAndWake = (): void => {
       const target = watcher.deref();
-      if (target !== undefined && target.#running && target.wait(0) > 0) target.#wake();
+      if (target === undefined) return;
+      if (target.#running && target.wait(0) > 0) target.#wake();
     };
     return pollHandle(epoll, wake) ?? new TimerWaker(fallbackInterval, lookAndWake);
   }

@@ -11,12 +11,15 @@ const bits = {
   CAP_BPF: 39,
 } as const;
 
+/** For what BPF does with them, CAP_SYS_ADMIN stands in for these. */
+const impliedByAdmin: ReadonlySet<string> = new Set(["CAP_NET_ADMIN", "CAP_PERFMON", "CAP_BPF"]);
+
 /** A capability by name. */
 export type Capability = keyof typeof bits;
 
 /**
  * Capabilities in effect for this process, among those that matter for BPF; `undefined` when /proc is not readable.
- * CAP_SYS_ADMIN implies CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN for bpf(), but is not expanded here.
+ * What CAP_SYS_ADMIN implies is not expanded here.
  */
 export function effectiveCapabilities(): ReadonlySet<Capability> | undefined {
   let status: string;
@@ -41,9 +44,10 @@ export function capabilitiesOf(mask: bigint): ReadonlySet<Capability> {
  * @param effective what the process has; by default asked from /proc
  */
 export function privilegeHint(needed: readonly Capability[], effective = effectiveCapabilities()): string {
-  const orAdmin = needed.includes("CAP_SYS_ADMIN") ? "" : " (or CAP_SYS_ADMIN)";
+  const orAdmin = needed.every((name) => impliedByAdmin.has(name)) ? " (or CAP_SYS_ADMIN)" : "";
   if (effective === undefined) return `this needs ${needed.join(" and ")}${orAdmin}`;
-  const missing = effective.has("CAP_SYS_ADMIN") ? [] : needed.filter((name) => !effective.has(name));
+  const has = (name: Capability) => effective.has(name) || (effective.has("CAP_SYS_ADMIN") && impliedByAdmin.has(name));
+  const missing = needed.filter((name) => !has(name));
   if (missing.length > 0) return `the process lacks ${missing.join(" and ")}${orAdmin}; run it as root or grant that`;
   return (
     "the process has the capabilities that this needs; a container's seccomp filter, a user namespace, a security module, " +

@@ -156,6 +156,9 @@ describe("capabilities", () => {
     expect(privilegeHint(["CAP_SYS_ADMIN"], new Set())).toBe(
       "the process lacks CAP_SYS_ADMIN; run it as root or grant that",
     );
+    expect(privilegeHint(["CAP_SYS_RESOURCE"], new Set(["CAP_SYS_ADMIN"]))).toBe(
+      "the process lacks CAP_SYS_RESOURCE; run it as root or grant that",
+    );
     expect(privilegeHint(["CAP_BPF"], new Set(["CAP_SYS_ADMIN"]))).toContain("seccomp");
     expect(privilegeHint(["CAP_BPF"], new Set(["CAP_BPF"]))).toContain("ulimit -l");
   });

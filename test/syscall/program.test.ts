@@ -145,7 +145,7 @@ kernelDescribe("type information", { needs: ["bpf"] }, () => {
     const btf = keep(btfLoad({ bytes }).fd);
     const info = btfInfo(btf, { bytes: true });
     expect(info).toMatchObject({ name: "", isKernel: false, size: bytes.length, bytes });
-    expect(openById("btf", info.id).number).toBeGreaterThan(2);
+    expect(btfInfo(keep(openById("btf", info.id))).id).toBe(info.id);
   });
 
   it("returns what the kernel says of a bad one", () => {

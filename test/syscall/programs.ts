@@ -1,7 +1,7 @@
 // Hand-assembled programs and type information for the tests of this room, which stands below src/insn and src/btf.
 
 /** One instruction. */
-export function insn(opcode: number, dst: number, src: number, off: number, imm: number): number[] {
+function insn(opcode: number, dst: number, src: number, off: number, imm: number): number[] {
   const bytes = new Uint8Array(8);
   const view = new DataView(bytes.buffer);
   view.setUint8(0, opcode);

@@ -1,6 +1,6 @@
 // Epoll sets, detached mounts and limits on the running kernel.
 
-import { readFileSync, statfsSync } from "node:fs";
+import { readFileSync, statfsSync, writeFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { ArgumentError, StateError } from "../../src/errors.js";
 import {
@@ -73,8 +73,13 @@ kernelDescribe("detached mounts", { needs: ["tracefs"] }, () => {
     expect(mounts()).toBe(before);
   });
 
-  it("writes", () => {
+  it("writes into files that exist", () => {
     using root = mountDetached("tmpfs");
+    writeFileSync(`/proc/self/fd/${root.number}/file`, "ab");
+    writeFileAt(root, "file", Buffer.from("cd"), { append: true });
+    expect(text(readFileAt(root, "file"))).toBe("abcd");
+    writeFileAt(root, "file", Buffer.from("x"));
+    expect(text(readFileAt(root, "./file"))).toBe("xbcd");
     expect(() => writeFileAt(root, "none", one)).toThrow(/openat of none failed: ENOENT/);
     expect(() => readFileAt(root, "none")).toThrow(/ENOENT/);
     expect(() => listAt(root, "none")).toThrow(/readdir of none failed: ENOENT/);
