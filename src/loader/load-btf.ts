@@ -4,28 +4,29 @@ import type { Btf } from "../btf/index.js";
 import { log } from "../log.js";
 import { btfLoad, Errno, errnoName, type FileDescriptor } from "../syscall/index.js";
 import { raiseMemlock } from "./memlock.js";
+import { sanitizeBtf } from "./sanitize-btf.js";
 
 /** Bytes of log to ask for when the kernel refused; enough for the line that matters. */
 const LOG_SIZE = 64 * 1024;
 
 /**
- * Loads type information. Undefined when the kernel refuses it: then maps and programs go without, which costs nothing
- * but readable dumps and line numbers.
+ * Loads type information. A kernel that refuses it gets it once more without the kinds it is too old for; undefined when
+ * it refuses that too: then maps and programs go without, which costs nothing but readable dumps and line numbers.
  */
 export function loadObjectBtf(btf: Btf, file: string): FileDescriptor | undefined {
   let result = btfLoad({ bytes: btf.bytes });
   if (result.fd === undefined && result.errno === Errno.EPERM && raiseMemlock()) result = btfLoad({ bytes: btf.bytes });
   if (result.fd !== undefined) return result.fd;
-  const { errno } = result;
   // Without privileges the first map says so, in better words.
-  if (errno === Errno.EPERM) return undefined;
+  if (result.errno === Errno.EPERM) return undefined;
+  const bytes = sanitizeBtf(btf) ?? btf.bytes;
   const buffer = new Uint8Array(LOG_SIZE);
-  const second = btfLoad({ bytes: btf.bytes, log: { level: 1, buffer } });
+  const second = btfLoad({ bytes, log: { level: 1, buffer } });
   if (second.fd !== undefined) return second.fd;
   const text = new TextDecoder().decode(buffer.subarray(0, Math.max(0, buffer.indexOf(0)))).trimEnd();
   log.info(
-    `${file}: the kernel refused the object's type information (${errnoName(errno)}), which is optional; going on without` +
-      (text === "" ? "" : `\n${text}`),
+    `${file}: the kernel refused the object's type information (${errnoName(second.errno)}), which is optional; going on ` +
+      `without${text === "" ? "" : `\n${text}`}`,
   );
   return undefined;
 }
