@@ -81,10 +81,10 @@ describe.each([
         const start = performance.now();
         const { elf } = outcome(bytes);
         // A neighbour on the machine may steal one time slice, but not twice from the same input.
-        if (performance.now() - start > 100) {
+        if (performance.now() - start > 1000) {
           const again = performance.now();
           outcome(bytes);
-          if (performance.now() - again > 100) slow++;
+          if (performance.now() - again > 1000) slow++;
         }
         if (elf !== undefined) accepted++;
       }),
