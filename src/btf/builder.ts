@@ -87,7 +87,14 @@ export class BtfBuilder {
     if (!Number.isInteger(id) || id < this.#firstId || id >= this.#nextId) {
       throw new ArgumentError(`there is no type ${id} to replace`);
     }
-    this.#records.set(id, this.#encode(type));
+    this.#records.set(id, this.#encode(type, this.#nameOf(id)));
+  }
+
+  /** Name of a type of the source and its offset, so that a replacement of the same name needs no search. */
+  #nameOf(id: number): { text: string; offset: number } | undefined {
+    const source = this.#source;
+    if (source === undefined || id >= source.typeCount) return undefined;
+    return { text: source.nameOf(id), offset: source.wordsOf(id)[0]! };
   }
 
   /** `size` in bytes; `bits` is 8 × size unless given. */
@@ -213,8 +220,8 @@ export class BtfBuilder {
     return bytes;
   }
 
-  #encode(type: BtfTypeInput): readonly number[] {
-    return encodeType(type, (text) => this.#strings.add(text));
+  #encode(type: BtfTypeInput, known?: { text: string; offset: number }): readonly number[] {
+    return encodeType(type, (text) => (text === known?.text ? known.offset : this.#strings.add(text)));
   }
 
   #words(id: number): ArrayLike<number> {

@@ -24,7 +24,7 @@ const trailer =
   /^(processed \d+ insns|verification time|stack depth|max_states_per_insn|peak_states|mark_read|insns? processed|total_states|combined stack depth)/;
 /** Lines that show state, not reasons: register dumps, back-tracking, branches. */
 const noise =
-  /^(\d+: (R\d|frame\d|\()|from \d+ to \d+|R\d+(_w)?=|frame\d+:|func#|mark_precise|last_idx|regs=|parent |propagat|caller:|callee:|returning from callee|to caller at|Func#|arg#\d+ (reg|type)|; |BPF program is too large\. Processed$)/;
+  /^(\d+: (R\d|frame\d|\()|from \d+ to \d+|R\d+(_w)?=|frame\d+:|func#|mark_precise|last_idx|regs=|parent |propagat|caller:|callee:|returning from callee|to caller at|Func#|arg#\d+ (reg|type|reference type)|; |BPF program is too large\. Processed$)/;
 
 /** Reads what a refused program's log tells. Handles empty and cut logs. */
 export function readVerifierLog(text: string): VerifierFailure {

@@ -8,7 +8,7 @@ import { attrOf, bpf, bpfFd, tokenFlag, tryBpf } from "./bpf-call.js";
 import { Errno } from "./errno.js";
 import { check } from "./failure.js";
 import type { FdLike, FileDescriptor } from "./fd.js";
-import { mapShape } from "./map-shape.js";
+import { mapShape, rememberShape } from "./map-shape.js";
 
 /** What to create; sizes in bytes. */
 export interface MapCreateOptions {
@@ -52,7 +52,7 @@ export interface MapCreateOptions {
 export function mapCreate(options: MapCreateOptions): FileDescriptor {
   const { name, token, exclusiveProgramHash } = options;
   const what = name === undefined ? "map" : `map ${JSON.stringify(name)}`;
-  return bpfFd(
+  const map = bpfFd(
     "MAP_CREATE",
     mapCreateLayout,
     {
@@ -78,6 +78,9 @@ export function mapCreate(options: MapCreateOptions): FileDescriptor {
     what,
     { about: what },
   );
+  const { type, keySize, valueSize, maxEntries } = options;
+  rememberShape(map, { type, keySize, valueSize, maxEntries });
+  return map;
 }
 
 /** A map and a key; the key is omitted for maps without one (queue, stack, bloom filter). */

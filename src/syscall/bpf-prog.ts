@@ -9,6 +9,7 @@ import { Errno } from "./errno.js";
 import { check } from "./failure.js";
 import { type FdLike, FileDescriptor } from "./fd.js";
 import { cString } from "./memory.js";
+import { withoutProfilerSignals } from "./signals.js";
 
 const INSN_SIZE = 8;
 /** libbpf's PROG_LOAD_ATTEMPTS: the verifier gives up with EAGAIN when a signal arrives. */
@@ -91,6 +92,8 @@ export function progLoad(options: ProgLoadOptions): ProgLoadResult {
     result = tryBpf("PROG_LOAD", attr);
     if (result !== -Errno.EAGAIN) break;
   }
+  // A profiler of this thread interrupts every attempt at a program that takes longer than its interval.
+  if (result === -Errno.EAGAIN) result = withoutProfilerSignals(() => tryBpf("PROG_LOAD", attr));
   return progLoadResult(result, attr.u32("log_true_size"), options);
 }
 

@@ -1,5 +1,5 @@
-// The sizes by which the kernel copies keys and values of a map. Asked from the kernel and never taken from the caller:
-// a value buffer that is too short would let the kernel write past its end.
+// The sizes by which the kernel copies keys and values of a map. Asked from the kernel, or noted when it made the map,
+// and never taken from the caller: a value buffer that is too short would let the kernel write past its end.
 
 import { readMapInfo } from "./bpf-info-map.js";
 import type { FdLike, FileDescriptor } from "./fd.js";
@@ -38,15 +38,23 @@ export function mapShape(map: FdLike): MapShape {
   return asked;
 }
 
+/** Notes the shape of a map that the kernel has just made as it was asked to. */
+export function rememberShape(map: FileDescriptor, asked: Omit<MapShape, "valueBufferSize">): void {
+  known.set(map, withBufferSize(asked));
+}
+
 function ask(map: FdLike): MapShape {
   const info = readMapInfo(map);
-  const type = info.u32("type");
-  const valueSize = info.u32("value_size");
-  return {
-    type,
+  return withBufferSize({
+    type: info.u32("type"),
     keySize: info.u32("key_size"),
-    valueSize,
-    valueBufferSize: perCpuTypes.has(type) ? Math.ceil(valueSize / 8) * 8 * possibleCpuCount() : valueSize,
+    valueSize: info.u32("value_size"),
     maxEntries: info.u32("max_entries"),
-  };
+  });
+}
+
+function withBufferSize(shape: Omit<MapShape, "valueBufferSize">): MapShape {
+  const { type, valueSize } = shape;
+  const valueBufferSize = perCpuTypes.has(type) ? Math.ceil(valueSize / 8) * 8 * possibleCpuCount() : valueSize;
+  return { ...shape, valueBufferSize };
 }

@@ -4,6 +4,9 @@ import { spawnSync } from "node:child_process";
 
 const root = new URL("../../", import.meta.url).pathname;
 
+/** Set by the kernel matrix: a copy of `src` as JavaScript, because under emulation tsx takes ten seconds to start. */
+const compiled = process.env.BPFKIT_COMPILED_SRC;
+
 /** How a child ended. */
 export interface ChildResult {
   readonly status: number | null;
@@ -11,10 +14,14 @@ export interface ChildResult {
   readonly output: string;
 }
 
-/** Runs `source`, a module in which `./src/…` resolves to the checkout's sources. */
+/** Runs `source`, a module in JavaScript in which `"./src/….ts"` resolves to the checkout's sources. */
 export function runModule(source: string, flags: readonly string[] = []): ChildResult {
-  const absolute = source.replaceAll('"./src/', `"${root}src/`);
-  const child = spawnSync(process.execPath, [...flags, "--import", "tsx", "--input-type=module", "--eval", absolute], {
+  const absolute =
+    compiled === undefined
+      ? source.replaceAll('"./src/', `"${root}src/`)
+      : source.replaceAll(/"\.\/src\/([^"]*)\.ts"/g, `"${compiled}/$1.mjs"`);
+  const loader = compiled === undefined ? ["--import", "tsx"] : [];
+  const child = spawnSync(process.execPath, [...flags, ...loader, "--input-type=module", "--eval", absolute], {
     cwd: root,
     encoding: "utf8",
     timeout: 20_000,
