@@ -20,7 +20,7 @@ export interface Bundle {
 
 /** Paths below the checkout of all test files that are kernel tests, sorted. */
 export async function kernelTestFiles(): Promise<string[]> {
-  const candidates = testFiles("test");
+  const candidates = filesBelow("test", /\.test\.ts$/);
   // Only the import graph is wanted here; nothing is written and packages are not entered.
   const { metafile } = await build({
     absWorkingDir: projectRoot,
@@ -43,7 +43,8 @@ export async function bundleTests(files: readonly string[]): Promise<Bundle> {
   mkdirSync(bundleFolder, { recursive: true });
   await build({
     absWorkingDir: projectRoot,
-    entryPoints: ["test/matrix/in-guest.ts", ...files],
+    // The sources, for the processes that tests start (test/syscall/process.ts).
+    entryPoints: ["test/matrix/in-guest.ts", ...files, ...filesBelow("src", /(?<!\.d)\.ts$/)],
     bundle: true,
     splitting: true,
     outdir: bundleFolder,
@@ -82,9 +83,9 @@ const keepModuleUrls: Plugin = {
   },
 };
 
-function testFiles(folder: string): string[] {
+function filesBelow(folder: string, name: RegExp): string[] {
   return readdirSync(join(projectRoot, folder), { withFileTypes: true, recursive: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith(".test.ts"))
+    .filter((entry) => entry.isFile() && name.test(entry.name))
     .map((entry) => relative(projectRoot, join(entry.parentPath, entry.name)))
     .sort();
 }

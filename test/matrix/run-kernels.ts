@@ -2,6 +2,7 @@
 
 import { fileURLToPath } from "node:url";
 import { type Bundle, bundleTests } from "./bundle.js";
+import { compiledSources } from "./bundle-paths.js";
 import { say } from "./cache.js";
 import { type Bootable, quote, runInGuest } from "./guest.js";
 import { GuestResults, type RunRecord } from "./guest-results.js";
@@ -49,7 +50,17 @@ async function runGuest(guest: Bootable, bundle: Bundle): Promise<RunRecord> {
   const results = new GuestResults(bundle.files);
   const output: string[] = [];
   const script = fileURLToPath(new URL("./guest-tests.sh", import.meta.url));
-  const command = ["bash", script, process.execPath, bundle.program, ...bundle.files].map(quote).join(" ");
+  const command = [
+    "env",
+    `BPFKIT_COMPILED_SRC=${compiledSources}`,
+    "bash",
+    script,
+    process.execPath,
+    bundle.program,
+    ...bundle.files,
+  ]
+    .map(quote)
+    .join(" ");
   const started = Date.now();
   const result = await runInGuest(guest, command, (line) => {
     const record = parseRecord(line);

@@ -32,6 +32,7 @@ export const features = {
   bloom_filter: { what: "bloom filter map", since: "5.16", probe: maps.bloomProbe },
   arena: { what: "arena map", since: "6.9", probe: maps.arenaProbe },
   prog_bind_map: { what: "binding maps to programs", since: "5.10", probe: maps.bindMapProbe },
+  pin_path_fd: { what: "pinning below a directory given by descriptor", since: "6.5", probe: maps.pinPathFdProbe },
   memcg_account: {
     what: "memory charged to the control group, not to RLIMIT_MEMLOCK (seen by bpf_ktime_get_coarse_ns)",
     since: "5.11",

@@ -1,7 +1,7 @@
 // Probes of maps, BTF kinds and helpers: one call that the kernel accepts or refuses.
 
-import { readdirSync } from "node:fs";
-import { bpf, ProbeError, struct, withDescriptors } from "./calls.js";
+import { openSync, readdirSync } from "node:fs";
+import { bpf, ProbeError, struct, text, withDescriptors } from "./calls.js";
 import { callingProgram, createCounter, createMap, load, loadBtf, Type } from "./programs.js";
 
 /** Size of a page, the smallest ring. */
@@ -54,6 +54,26 @@ export function lookupDeleteProbe(): void {
 /** A program of this type that calls this helper is loaded. */
 export function helperProbe(type: number, helper: number): () => void {
   return () => withDescriptors((own) => void own(load(type, 0, { body: callingProgram(helper) })));
+}
+
+/** BPF_OBJ_PIN with a directory descriptor: where the flag is known, a directory outside bpffs is refused by other errors. */
+export function pinPathFdProbe(): void {
+  withDescriptors((own) => {
+    const map = own(createCounter());
+    const directory = own(openSync("/", "r"));
+    const PATH_FD = 1 << 14;
+    try {
+      const fields = [
+        [0, "u64", text("bpfkit-probe")],
+        [8, "u32", map],
+        [12, "u32", PATH_FD],
+        [16, "u32", directory],
+      ] as const;
+      bpf(6, 20, fields, "OBJ_PIN");
+    } catch (error) {
+      if (!(error instanceof ProbeError) || error.message.endsWith(": EINVAL")) throw error;
+    }
+  });
 }
 
 /** BPF_PROG_BIND_MAP. */
