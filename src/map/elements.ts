@@ -38,8 +38,8 @@ export class Elements<K extends BtfValue, V extends BtfValue> {
   }
 
   /** BPF_MAP_LOOKUP_ELEM; undefined when there is none. Without a key: peek of a queue or stack. */
-  get(key: K | undefined, flags: bigint): V | undefined {
-    // Spelt out instead of #with: the closure would cost a tenth of what the budget of a lookup leaves over the call.
+  get(key: K | undefined, flags?: bigint): V | undefined {
+    // Spelt out here and in set() instead of #with: its closure would cost a tenth of what the budget leaves.
     const scratch = this.#source.scratch().acquire();
     try {
       if (key !== undefined) this.#key.encode(scratch.keyView, 0, key);
@@ -54,7 +54,7 @@ export class Elements<K extends BtfValue, V extends BtfValue> {
   }
 
   /** BPF_MAP_LOOKUP_AND_DELETE_ELEM; undefined when there is none. Without a key: pop of a queue or stack. */
-  take(key: K | undefined, flags: bigint): V | undefined {
+  take(key: K | undefined, flags?: bigint): V | undefined {
     return this.#with((scratch) => {
       if (key !== undefined) this.#key.encode(scratch.keyView, 0, key);
       if (!found(scratch.lookupAndDelete(flags), "LOOKUP_AND_DELETE_ELEM")) return undefined;
@@ -66,25 +66,30 @@ export class Elements<K extends BtfValue, V extends BtfValue> {
   has(key: K): boolean {
     return this.#with((scratch) => {
       this.#key.encode(scratch.keyView, 0, key);
-      return found(scratch.lookup(0n), "LOOKUP_ELEM");
+      return found(scratch.lookup(), "LOOKUP_ELEM");
     });
   }
 
   /** BPF_MAP_UPDATE_ELEM. Without a key: push to a queue or stack. */
-  set(key: K | undefined, value: V, flags: bigint): void {
-    this.#with((scratch) => {
+  set(key: K | undefined, value: V, flags?: bigint): void {
+    const scratch = this.#source.scratch().acquire();
+    try {
       if (key !== undefined) this.#key.encode(scratch.keyView, 0, key);
       this.#value.encode(scratch.valueView, 0, value);
       const result = scratch.update(flags);
       if (result < 0) throw systemCallError("bpf(BPF_MAP_UPDATE_ELEM)", -result);
-    });
+    } catch (error) {
+      throw addLocation(error, { map: this.#source.name });
+    } finally {
+      scratch.release();
+    }
   }
 
   /** BPF_MAP_DELETE_ELEM; false when there was none. */
   delete(key: K): boolean {
     return this.#with((scratch) => {
       this.#key.encode(scratch.keyView, 0, key);
-      return found(scratch.delete(0n), "DELETE_ELEM");
+      return found(scratch.delete(), "DELETE_ELEM");
     });
   }
 

@@ -178,7 +178,7 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
    * @throws ValueError for a key that does not fit its type, StateError while the map is not loaded, SystemCallError
    */
   get(key: K): V | undefined {
-    return (this.#ready ?? this.#keyed("get")).get(key, 0n);
+    return (this.#ready ?? this.#keyed("get")).get(key);
   }
 
   /** True when there is a value for `key`. */
@@ -192,7 +192,7 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
    * @throws SystemCallError E2BIG when the map is full, EEXIST or ENOENT as `flags` demand
    */
   set(key: K, value: V, options?: SetOptions): this {
-    const flags = options?.flags === undefined ? 0n : updateFlagsWord(options.flags);
+    const flags = options?.flags === undefined ? undefined : updateFlagsWord(options.flags);
     (this.#ready ?? this.#keyed("set")).set(key, value, flags);
     return this;
   }
@@ -204,18 +204,18 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
 
   /** Adds to a queue or stack, or to a bloom filter. BPF_MAP_UPDATE_ELEM without key, Linux 4.20. */
   push(value: V): this {
-    this.#keyless("push").set(undefined, value, 0n);
+    this.#keyless("push").set(undefined, value);
     return this;
   }
 
   /** Takes from a queue or stack; undefined when it is empty. Linux 4.20. */
   pop(): V | undefined {
-    return this.#keyless("pop").take(undefined, 0n);
+    return this.#keyless("pop").take(undefined);
   }
 
   /** Looks at what pop() would take. Linux 4.20. */
   peek(): V | undefined {
-    return this.#keyless("peek").get(undefined, 0n);
+    return this.#keyless("peek").get(undefined);
   }
 
   /**
@@ -286,9 +286,12 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
 
   /** @internal */
   scratch(): MapScratch {
-    // The descriptor says what is wrong before load and after close.
-    const fd = this.descriptor;
-    this.#scratch ??= new MapScratch(fd);
+    return this.#scratch ?? this.#makeScratch();
+  }
+
+  #makeScratch(): MapScratch {
+    // The descriptor says what is wrong before load and after close, when there is no scratch memory.
+    this.#scratch = new MapScratch(this.descriptor);
     return this.#scratch;
   }
 

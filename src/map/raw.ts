@@ -39,7 +39,7 @@ export class RawMap implements Iterable<[Uint8Array, Uint8Array]> {
   }
 
   /** The value's bytes, or undefined. `flags`: BPF_F_LOCK and so on. */
-  get(key: Uint8Array, flags = 0n): Uint8Array | undefined {
+  get(key: Uint8Array, flags?: bigint): Uint8Array | undefined {
     return this.#elements.get(key, flags);
   }
 
