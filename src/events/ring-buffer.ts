@@ -56,16 +56,20 @@ export class RingBuffer<T = BtfValue> implements AsyncIterable<T>, Disposable {
     }
     this.#name = map.name;
     const codec = options.type === undefined ? undefined : codecOf(map, options.type, options.int64 ?? "bigint");
-    this.#fd = map.duplicateFd();
+    const watcher = new FdWatcher({ onReady: () => this.#wake?.() });
+    let fd: FileDescriptor | undefined;
     try {
-      this.#memory = new RingMemory(this.#fd, map.maxEntries);
+      fd = map.duplicateFd();
+      watcher.add(fd);
+      this.#memory = new RingMemory(fd, map.maxEntries);
     } catch (error) {
-      this.#fd.close();
+      watcher.close();
+      fd?.close();
       throw error;
     }
+    this.#fd = fd;
+    this.#watcher = watcher;
     this.#decode = codec === undefined ? this.#copy : this.#decoder(codec);
-    this.#watcher = new FdWatcher({ onReady: () => this.#wake?.() });
-    this.#watcher.add(this.#fd);
   }
 
   /** Bytes that wait in the ring (headers and discarded records included). libbpf: `ring__avail_data_size`. */
