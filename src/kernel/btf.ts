@@ -31,7 +31,7 @@ export function loadKernelBtf(neededFor: string): Btf {
       hint: `kernel ${release()} was built without CONFIG_DEBUG_INFO_BTF, or /sys is not mounted; pass a BTF file of this very kernel by the option kernelBtf`,
     });
   }
-  const btf = withLocation({ file: VMLINUX }, () => Btf.parse(bytes));
+  const btf = withLocation({ file: VMLINUX }, () => Btf.parse(bytes, { trusted: true }));
   log.debug(() => `kernel BTF: ${btf.typeCount} types from ${VMLINUX}`);
   cached = new WeakRef(btf);
   return btf;
