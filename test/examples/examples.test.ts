@@ -4,6 +4,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { kernelDescribe } from "../support/needs.js";
+import { scriptArguments } from "../support/script.js";
 
 interface Outcome {
   readonly status: number | null;
@@ -18,7 +19,7 @@ function run(
   during?: (out: () => string, kill: () => void) => void,
 ): Promise<Outcome> {
   return new Promise((done) => {
-    const child = spawn(process.execPath, ["--import", "tsx", `examples/${example}.ts`, ...args]);
+    const child = spawn(process.execPath, [...scriptArguments(`examples/${example}.ts`), ...args]);
     let [out, err] = ["", ""];
     child.stdout.on("data", (chunk) => {
       out += chunk;

@@ -9,9 +9,6 @@ export const projectRoot: string = fileURLToPath(new URL("../..", import.meta.ur
 /** Inside node_modules: ignored by git and by the linters, and koffi is found from there. */
 export const bundleFolder: string = join(projectRoot, "node_modules/.cache/bpfkit-matrix");
 
-/** The sources of the library as JavaScript, a module each. */
-export const compiledSources: string = join(bundleFolder, "src");
-
 /** The bundled module of a test file (a path below the checkout), as a URL. */
 export function bundledModule(file: string): string {
   return pathToFileURL(join(bundleFolder, file.replace(/\.ts$/, ".mjs"))).href;

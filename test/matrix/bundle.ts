@@ -43,8 +43,7 @@ export async function bundleTests(files: readonly string[]): Promise<Bundle> {
   mkdirSync(bundleFolder, { recursive: true });
   await build({
     absWorkingDir: projectRoot,
-    // The sources, for the processes that tests start (test/syscall/process.ts).
-    entryPoints: ["test/matrix/in-guest.ts", ...files, ...filesBelow("src", /(?<!\.d)\.ts$/)],
+    entryPoints: ["test/matrix/in-guest.ts", ...files, ...scripts()],
     bundle: true,
     splitting: true,
     outdir: bundleFolder,
@@ -82,6 +81,12 @@ const keepModuleUrls: Plugin = {
     });
   },
 };
+
+/** What tests may start in processes of their own (test/support/script.ts), wherever it lies. */
+function scripts(): string[] {
+  const all = ["src", "examples", "test"].flatMap((folder) => filesBelow(folder, /(?<!\.d|\.test)\.ts$/));
+  return all.filter((file) => !file.startsWith("test/matrix/"));
+}
 
 function filesBelow(folder: string, name: RegExp): string[] {
   return readdirSync(join(projectRoot, folder), { withFileTypes: true, recursive: true })

@@ -2,7 +2,7 @@
 // read-only with throw-away overlays, so a guest can write and nothing stays; results come back by stdout and status.
 
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type CacheEntry, cacheRoot } from "./cache.js";
 import { type CommandResult, interact, run } from "./command.js";
@@ -28,6 +28,9 @@ const WRITABLE = /^\/(etc|home|lib|opt|srv|usr|var|tmp)(\/|$)/;
 const STATUS_DIED = 255;
 const STATUS_TIME_UP = 124;
 
+/** Files with the process ids of the guests that run. */
+const running = new Set<string>();
+
 /** Runs a shell command in a guest. Its stdout arrives line by line while it runs. */
 export async function runInGuest(
   guest: Bootable,
@@ -42,12 +45,27 @@ export async function runInGuest(
     writeFileSync(script, guestScript(guest, shellCommand));
     const limit = process.env.MATRIX_TIMEOUT ?? String(guestDefaults.timeLimitSeconds);
     const vng = vngArguments(guest, ["--verbose", "--exec", `bash ${script}`]);
+    const pidFile = join(folder, "pid");
+    running.add(pidFile);
     const boot = fileURLToPath(new URL("./boot.sh", import.meta.url));
-    const result = await run("bash", [boot, limit, "vng", ...vng], { env: vngEnvironment(guest), onLine });
+    const result = await run("bash", [boot, pidFile, limit, "vng", ...vng], { env: vngEnvironment(guest), onLine });
     const fate = result.status === STATUS_TIME_UP ? "hung" : result.status === STATUS_DIED ? "died" : "ended";
     return { ...result, fate };
   } finally {
+    running.delete(join(folder, "pid"));
     rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Ends all guests: they are not in the terminal's process group and would survive an interrupt. */
+export function endGuests(): void {
+  for (const pidFile of running) {
+    try {
+      process.kill(Number(readFileSync(pidFile, "utf8")), "SIGTERM");
+    } catch {
+      // Not started yet, or just ended.
+    }
+    rmSync(dirname(pidFile), { recursive: true, force: true });
   }
 }
 

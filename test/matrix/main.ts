@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import { kernelTestFiles } from "./bundle.js";
 import { dropCached, say } from "./cache.js";
 import { writeDocs } from "./docs.js";
-import { shellInGuest } from "./guest.js";
+import { endGuests, shellInGuest } from "./guest.js";
 import type { RunRecord } from "./guest-results.js";
 import { cachedRelease, kernelEntry } from "./kernel-image.js";
 import { kernels, nodeMajors, selectKernels } from "./kernels.js";
@@ -49,6 +49,13 @@ const { values, positionals } = parseArgs({
     "write-docs": { type: "boolean" },
   },
 });
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => {
+    endGuests();
+    process.exit(130);
+  });
+}
 
 try {
   process.exitCode = await main();

@@ -2,7 +2,7 @@
 
 import { fileURLToPath } from "node:url";
 import { type Bundle, bundleTests } from "./bundle.js";
-import { compiledSources } from "./bundle-paths.js";
+import { bundleFolder } from "./bundle-paths.js";
 import { say } from "./cache.js";
 import { type Bootable, quote, runInGuest } from "./guest.js";
 import { GuestResults, type RunRecord } from "./guest-results.js";
@@ -52,7 +52,7 @@ async function runGuest(guest: Bootable, bundle: Bundle): Promise<RunRecord> {
   const script = fileURLToPath(new URL("./guest-tests.sh", import.meta.url));
   const command = [
     "env",
-    `BPFKIT_COMPILED_SRC=${compiledSources}`,
+    `BPFKIT_COMPILED=${bundleFolder}`,
     "bash",
     script,
     process.execPath,

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { kernelDescribe } from "../support/needs.js";
+import { scriptArguments } from "../support/script.js";
 
 kernelDescribe("under a CPU profiler", { needs: ["socket_filter", "array_mmap"] }, () => {
   it("programs still load", { timeout: 120_000 }, () => {
@@ -20,9 +21,7 @@ kernelDescribe("under a CPU profiler", { needs: ["socket_filter", "array_mmap"] 
           "40",
           "--cpu-prof-dir",
           folder,
-          "--import",
-          "tsx",
-          "test/syscall/load-often.ts",
+          ...scriptArguments("test/syscall/load-often.ts"),
         ],
         { encoding: "utf8" },
       );
