@@ -3,4 +3,4 @@
 export { ProgramHandle } from "./handle.js";
 export { type LoadSteps, loadProgram } from "./load.js";
 export { VerifierError } from "./verifier-error.js";
-export type { VerifierFailure } from "./verifier-log.js";
+export { readVerifierLog, type VerifierFailure } from "./verifier-log.js";

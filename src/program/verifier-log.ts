@@ -15,8 +15,8 @@ export interface VerifierFailure {
     | undefined;
 }
 
-/** `12: (85) call bpf_map_lookup_elem#1`, perhaps followed by `; R0=...`. */
-const insnLine = /^(\d+): \(([0-9a-f]{2})\) ([^;]*)/;
+/** `12: (85) call bpf_map_lookup_elem#1`, perhaps followed by `; R0=...`, or what a log fix-up made of it: `12: <…>`. */
+const insnLine = /^(\d+): (?:\([0-9a-f]{2}\) ([^;]*)|(<[^>]+>)$)/;
 /** `; int x = *p; @ prog.bpf.c:17` (the place since 6.8). */
 const sourceLine = /^; (.*?)(?: @ (\S+):(\d+))?$/;
 /** Lines that follow the reason and explain nothing. */
@@ -39,7 +39,7 @@ export function readVerifierLog(text: string): VerifierFailure {
     const isInsn = insnLine.exec(line);
     if (isInsn !== null && insnIndex === undefined) {
       insnIndex = Number(isInsn[1]);
-      insn = isInsn[3]!.trim();
+      insn = (isInsn[2] ?? isInsn[3]!).trim();
     }
     const isSource = sourceLine.exec(line);
     if (isSource !== null && source === undefined) {

@@ -19,6 +19,7 @@ const POLICY = "refused with EPERM before the verifier: the machine's policy";
 const profiles: Readonly<Record<string, Profile>> = {
   native: {
     absent: {
+      virtual_machine: "it is the machine's own kernel: one refused program has brought it down before",
       kprobe: NO_KPROBES,
       kretprobe: NO_KPROBES,
       kprobe_multi: NO_KPROBES,

@@ -19,6 +19,13 @@ export interface Feature {
 
 /** By name, grouped as the probes are. */
 export const features = {
+  virtual_machine: {
+    what: "a guest of the matrix, where programs that are made to be refused may be loaded",
+    since: "0.0",
+    probe: () => {
+      if (process.env.MATRIX_KERNEL === undefined) throw new Error("this kernel is in use");
+    },
+  },
   bpf: { what: "bpf() with the rights of root", since: "4.4", probe: maps.mapProbe(2, 4, 8, 1) },
   map_batch: { what: "batch operations of maps", since: "5.6", probe: maps.batchProbe },
   hash_lookup_delete: {
