@@ -1,15 +1,12 @@
-// Where the bundled tests lie, for the one who writes them outside and the one who reads them in the guest.
+// Where things lie. In a bundled module `projectRoot` is the snapshot that the bundle lies in, elsewhere the checkout.
 
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
-/** The checkout. */
+/** The checkout, or in a guest its snapshot. */
 export const projectRoot: string = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
 
-/** Inside node_modules: ignored by git and by the linters, and koffi is found from there. */
-export const bundleFolder: string = join(projectRoot, "node_modules/.cache/bpfkit-matrix");
-
-/** The bundled module of a test file (a path below the checkout), as a URL. */
+/** In a guest: the bundled module of a test file (a path below the root), as a URL. */
 export function bundledModule(file: string): string {
-  return pathToFileURL(join(bundleFolder, file.replace(/\.ts$/, ".mjs"))).href;
+  return pathToFileURL(join(projectRoot, file.replace(/\.ts$/, ".mjs"))).href;
 }

@@ -1,17 +1,24 @@
 // The kernel tests as plain JavaScript, made once outside: under emulation, starting vitest and compiling TypeScript
-// takes longer than the tests. Every test file stays a module of its own; what they share is shared.
+// takes longer than the tests. Every test file stays a module of its own; what they share is shared. The bundle lies in
+// a snapshot of the checkout, so that nobody's edit or rebuild changes files under a running guest.
 
-import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build, type Metafile, type Plugin } from "esbuild";
-import { bundleFolder, projectRoot } from "./bundle-paths.js";
+import { projectRoot } from "./bundle-paths.js";
+import { cacheRoot } from "./cache.js";
 
 /** A test file that reaches one of these by its imports is a kernel test; no other mark is needed. */
 const MARKERS = ["test/support/kernel.ts", "test/support/needs.ts"];
 
+/** What a snapshot holds besides the bundled modules: whatever a test or a process it starts may read. */
+const COPIED = ["src", "test", "fixtures", "examples", "package.json"];
+
 /** A bundle ready to run. */
 export interface Bundle {
+  /** The snapshot; to be removed after the run. */
+  readonly root: string;
   /** Absolute path of the program to start with node. */
   readonly program: string;
   /** The kernel tests, as paths below the checkout. */
@@ -31,7 +38,7 @@ export async function kernelTestFiles(): Promise<string[]> {
     packages: "external",
     platform: "node",
     format: "esm",
-    outdir: bundleFolder,
+    outdir: "unused",
     logLevel: "silent",
   });
   return candidates.filter((file) => reaches(metafile, file, MARKERS));
@@ -39,14 +46,19 @@ export async function kernelTestFiles(): Promise<string[]> {
 
 /** Bundles these test files and the program that runs them. */
 export async function bundleTests(files: readonly string[]): Promise<Bundle> {
-  rmSync(bundleFolder, { recursive: true, force: true });
-  mkdirSync(bundleFolder, { recursive: true });
+  mkdirSync(join(cacheRoot(), "run"), { recursive: true });
+  const root = mkdtempSync(join(cacheRoot(), "run/tests."));
+  for (const name of COPIED.filter((each) => existsSync(join(projectRoot, each)))) {
+    cpSync(join(projectRoot, name), join(root, name), { recursive: true });
+  }
+  // koffi is not bundled.
+  symlinkSync(join(projectRoot, "node_modules"), join(root, "node_modules"));
   await build({
     absWorkingDir: projectRoot,
     entryPoints: ["test/matrix/in-guest.ts", ...files, ...scripts()],
     bundle: true,
     splitting: true,
-    outdir: bundleFolder,
+    outdir: root,
     outbase: projectRoot,
     outExtension: { ".js": ".mjs" },
     chunkNames: "chunks/[hash]",
@@ -56,31 +68,34 @@ export async function bundleTests(files: readonly string[]): Promise<Bundle> {
     // Beside the bundles, not named in them: read by stack.ts only.
     sourcemap: "external",
     external: ["koffi"],
-    plugins: [keepModuleUrls],
+    plugins: [keepModuleUrls(root)],
     // vitest and its friends use require() in places that are never reached here, or reached with node's own modules.
     banner: {
       js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
     },
     logLevel: "error",
   });
-  return { program: join(bundleFolder, "test/matrix/in-guest.mjs"), files };
+  return { root, program: join(root, "test/matrix/in-guest.mjs"), files };
 }
 
-/** Modules find fixtures relative to their own place, which in a bundle must stay that of the source file. */
-const keepModuleUrls: Plugin = {
-  name: "keep-module-urls",
-  setup(builder) {
-    builder.onLoad({ filter: /\.ts$/ }, ({ path }) => {
-      const source = readFileSync(path, "utf8");
-      if (path.includes("/node_modules/")) return { contents: source, loader: "ts" };
-      const contents = source
-        .replaceAll("import.meta.url", JSON.stringify(pathToFileURL(path).href))
-        .replaceAll("import.meta.filename", JSON.stringify(path))
-        .replaceAll("import.meta.dirname", JSON.stringify(resolve(path, "..")));
-      return { contents, loader: "ts" };
-    });
-  },
-};
+/** Modules find fixtures relative to their own place: in a bundle that of the source file's copy in the snapshot. */
+function keepModuleUrls(root: string): Plugin {
+  return {
+    name: "keep-module-urls",
+    setup(builder) {
+      builder.onLoad({ filter: /\.ts$/ }, ({ path }) => {
+        const source = readFileSync(path, "utf8");
+        if (path.includes("/node_modules/")) return { contents: source, loader: "ts" };
+        const copy = join(root, relative(projectRoot, path));
+        const contents = source
+          .replaceAll("import.meta.url", JSON.stringify(pathToFileURL(copy).href))
+          .replaceAll("import.meta.filename", JSON.stringify(copy))
+          .replaceAll("import.meta.dirname", JSON.stringify(resolve(copy, "..")));
+        return { contents, loader: "ts" };
+      });
+    },
+  };
+}
 
 /** What tests may start in processes of their own (test/support/script.ts), wherever it lies. */
 function scripts(): string[] {

@@ -31,9 +31,10 @@ const STATUS_TIME_UP = 124;
 /** Files with the process ids of the guests that run. */
 const running = new Set<string>();
 
-/** Runs a shell command in a guest. Its stdout arrives line by line while it runs. */
+/** Runs a shell command in a guest, in this directory. Its stdout arrives line by line while it runs. */
 export async function runInGuest(
   guest: Bootable,
+  directory: string,
   shellCommand: string,
   onLine: (line: string) => void,
 ): Promise<GuestResult> {
@@ -42,9 +43,9 @@ export async function runInGuest(
   try {
     // The kernel's command line holds 2 KiB: the command goes in by file.
     const script = join(folder, "command.sh");
-    writeFileSync(script, guestScript(guest, shellCommand));
+    writeFileSync(script, guestScript(guest, directory, shellCommand));
     const limit = process.env.MATRIX_TIMEOUT ?? String(guestDefaults.timeLimitSeconds);
-    const vng = vngArguments(guest, ["--verbose", "--exec", `bash ${script}`]);
+    const vng = vngArguments(guest, directory, ["--verbose", "--exec", `bash ${script}`]);
     const pidFile = join(folder, "pid");
     running.add(pidFile);
     const boot = fileURLToPath(new URL("./boot.sh", import.meta.url));
@@ -71,10 +72,10 @@ export function endGuests(): void {
 
 /** A shell in a guest, on the user's terminal. */
 export function shellInGuest(guest: Bootable): Promise<number> {
-  return interact("vng", vngArguments(guest, []), { env: vngEnvironment(guest) });
+  return interact("vng", vngArguments(guest, process.cwd(), []), { env: vngEnvironment(guest) });
 }
 
-function vngArguments(guest: Bootable, more: readonly string[]): string[] {
+function vngArguments(guest: Bootable, directory: string, more: readonly string[]): string[] {
   const { image, tools, kernel } = guest;
   const kvm = process.env.MATRIX_KVM === "1";
   const append = [...kernelParameters, process.env.MATRIX_APPEND ?? ""].join(" ").trim();
@@ -83,7 +84,7 @@ function vngArguments(guest: Bootable, more: readonly string[]): string[] {
     ...["--name", `k${kernel.name}`, "--busybox", join(tools.path, "bin/busybox")],
     // Any /dev/kvm that opens would be used; one that cannot run stock kernels is why this is opt-in.
     ...(kvm ? [] : ["--disable-kvm", "--qemu-opts=-cpu max,la57=off"]),
-    ...(WRITABLE.test(process.cwd()) ? [] : ["--overlay-rwdir", process.cwd()]),
+    ...(WRITABLE.test(directory) ? [] : ["--overlay-rwdir", directory]),
     ...["--cpus", process.env.MATRIX_CPUS ?? String(guestDefaults.cpus)],
     ...["--memory", process.env.MATRIX_MEMORY ?? guestDefaults.memory],
     ...["--append", append, ...more],
@@ -96,12 +97,12 @@ function vngEnvironment(guest: Bootable): NodeJS.ProcessEnv {
   return { ...process.env, PATH: `${guest.tools.path}/bin:${process.env.PATH ?? ""}`, HOME: home };
 }
 
-function guestScript(guest: Bootable, shellCommand: string): string {
+function guestScript(guest: Bootable, directory: string, shellCommand: string): string {
   const values: Record<string, string> = {
     PATH: process.env.PATH ?? "/usr/bin:/bin",
     MATRIX_KERNEL: guest.kernel.name,
     MATRIX_RELEASE: guest.image.version,
-    MATRIX_DIRECTORY: process.cwd(),
+    MATRIX_DIRECTORY: directory,
     MATRIX_COMMAND: shellCommand,
   };
   const exports = Object.entries(values).map(([name, value]) => `export ${name}=${quote(value)}\n`);

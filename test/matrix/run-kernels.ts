@@ -1,8 +1,8 @@
 // The kernels' part of a run: set up, boot, run the bundled tests, collect; one guest at a time unless asked otherwise.
 
-import { fileURLToPath } from "node:url";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import { type Bundle, bundleTests } from "./bundle.js";
-import { bundleFolder } from "./bundle-paths.js";
 import { say } from "./cache.js";
 import { type Bootable, quote, runInGuest } from "./guest.js";
 import { GuestResults, type RunRecord } from "./guest-results.js";
@@ -33,6 +33,8 @@ export async function runKernels(
   const guests: Bootable[] = [];
   for (const kernel of kernels) guests.push(await prepareKernel(kernel));
   const bundle = await bundleTests(files);
+  const clean = (): void => rmSync(bundle.root, { recursive: true, force: true });
+  process.once("exit", clean);
   const runs: RunRecord[] = [];
   const waiting = [...guests.entries()];
   const worker = async (): Promise<void> => {
@@ -40,8 +42,12 @@ export async function runKernels(
       runs[next[0]] = await runGuest(next[1], bundle);
     }
   };
-  await Promise.all(Array.from({ length: Math.max(1, jobs) }, worker));
-  return runs;
+  try {
+    await Promise.all(Array.from({ length: Math.max(1, jobs) }, worker));
+    return runs;
+  } finally {
+    clean();
+  }
 }
 
 async function runGuest(guest: Bootable, bundle: Bundle): Promise<RunRecord> {
@@ -49,10 +55,10 @@ async function runGuest(guest: Bootable, bundle: Bundle): Promise<RunRecord> {
   say(`${name}: booting ${guest.image.version}`);
   const results = new GuestResults(bundle.files);
   const output: string[] = [];
-  const script = fileURLToPath(new URL("./guest-tests.sh", import.meta.url));
+  const script = join(bundle.root, "test/matrix/guest-tests.sh");
   const command = [
     "env",
-    `BPFKIT_COMPILED=${bundleFolder}`,
+    `BPFKIT_COMPILED=${bundle.root}`,
     "bash",
     script,
     process.execPath,
@@ -62,7 +68,7 @@ async function runGuest(guest: Bootable, bundle: Bundle): Promise<RunRecord> {
     .map(quote)
     .join(" ");
   const started = Date.now();
-  const result = await runInGuest(guest, command, (line) => {
+  const result = await runInGuest(guest, bundle.root, command, (line) => {
     const record = parseRecord(line);
     if (record === undefined) {
       if (line.trim() !== "") output.push(line);

@@ -16,7 +16,8 @@ export function readableError(text: string): string {
     .map((line) => line.replace(/file:\/\/\S+?\.mjs:\d+:\d+/, place))
     .filter((line) => !/^\s+at (.*(node_modules|node:internal)\/|.*<anonymous>)/.test(line))
     .join("\n")
-    .replaceAll(`${projectRoot}/`, "");
+    .replaceAll(`${projectRoot}/`, "")
+    .replaceAll(/[^\s'"]*\/run\/tests\.\w+\//g, "");
 }
 
 function place(frame: string): string {
