@@ -25,7 +25,7 @@ import {
   possibleCpuCount,
   progLoad,
 } from "../../src/syscall/index.js";
-import { kernelDescribe } from "../support/needs.js";
+import { kernelDescribe, kernelIt } from "../support/needs.js";
 import { asU64, MapType, returning, u32s, u64s } from "./programs.js";
 
 const open: FileDescriptor[] = [];
@@ -66,6 +66,11 @@ kernelDescribe("map elements", { needs: ["bpf"] }, () => {
     expect(keys.sort()).toEqual([1, 2, 3]);
     expect([mapDelete({ map, key: u32s(2) }), mapDelete({ map, key: u32s(2) })]).toEqual([true, false]);
     expect(mapLookup({ map, key: u32s(2) })).toBeUndefined();
+  });
+
+  kernelIt("looks up and deletes in one call", { needs: ["hash_lookup_delete"] }, () => {
+    const map = create();
+    mapUpdate({ map, key: u32s(1), value: u64s(10n) });
     expect(asU64(mapLookupAndDelete({ map, key: u32s(1) }))).toBe(10n);
     expect(mapLookup({ map, key: u32s(1) })).toBeUndefined();
   });

@@ -17,7 +17,8 @@ export function runModule(source: string, flags: readonly string[] = []): ChildR
   const child = spawnSync(process.execPath, [...flags, ...moduleArguments(source)], {
     cwd: root,
     encoding: "utf8",
-    timeout: 20_000,
+    // Long enough for a busy machine and for the emulated ones of the kernel matrix.
+    timeout: 60_000,
     env: { ...process.env, NODE_OPTIONS: "" },
   });
   return { status: child.status, signal: child.signal, output: child.stdout + child.stderr };

@@ -40,7 +40,7 @@ import {
   rawTracepointOpen,
   taskFdQuery,
 } from "../../src/syscall/index.js";
-import { kernelDescribe } from "../support/needs.js";
+import { kernelDescribe, kernelIt } from "../support/needs.js";
 import { asU64, counting, MapType, minimalBtf, Prog, returning, u32s } from "./programs.js";
 
 const open: FileDescriptor[] = [];
@@ -175,7 +175,7 @@ kernelDescribe("ids and pins", { needs: ["bpf"] }, () => {
     expect(() => openById("map", 0x7fff_fff0)).toThrow("map with id 2147483632 failed: ENOENT");
   });
 
-  it("pins and gets, below a directory that nobody else sees", () => {
+  kernelIt("pins and gets, below a directory that nobody else sees", { needs: ["pin_path_fd"] }, () => {
     const directory = keep(mountDetached("bpf"));
     const map = counter();
     objectPin({ object: map, path: "pinned", directory });
