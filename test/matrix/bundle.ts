@@ -5,7 +5,7 @@
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { build, type Metafile, type Plugin } from "esbuild";
+import { type BuildOptions, build, type Metafile, type Plugin } from "esbuild";
 import { projectRoot } from "./bundle-paths.js";
 import { cacheRoot } from "./cache.js";
 
@@ -14,6 +14,9 @@ const MARKERS = ["test/support/kernel.ts", "test/support/needs.ts"];
 
 /** What a snapshot holds besides the bundled modules: whatever a test or a process it starts may read. */
 const COPIED = ["src", "test", "fixtures", "examples", "package.json"];
+
+/** Programs besides the examples that tests start by `scriptArguments` (test/support/script.ts). */
+const scripts = ["test/syscall/load-often.ts"];
 
 /** A bundle ready to run. */
 export interface Bundle {
@@ -53,11 +56,19 @@ export async function bundleTests(files: readonly string[]): Promise<Bundle> {
   }
   // koffi is not bundled.
   symlinkSync(join(projectRoot, "node_modules"), join(root, "node_modules"));
-  await build({
+  const options = bundleOptions(root);
+  // Tests in one process, and the sources for modules given as text: what they share is one module.
+  const shared = ["test/matrix/in-guest.ts", ...files, ...filesBelow("src", /(?<!\.d)\.ts$/)];
+  await build({ ...options, entryPoints: shared, splitting: true });
+  // Programs of their own: one file each starts fastest.
+  await build({ ...options, entryPoints: [...filesBelow("examples", /\.ts$/), ...scripts] });
+  return { root, program: join(root, "test/matrix/in-guest.mjs"), files };
+}
+
+function bundleOptions(root: string): BuildOptions {
+  return {
     absWorkingDir: projectRoot,
-    entryPoints: ["test/matrix/in-guest.ts", ...files, ...scripts()],
     bundle: true,
-    splitting: true,
     outdir: root,
     outbase: projectRoot,
     outExtension: { ".js": ".mjs" },
@@ -74,8 +85,7 @@ export async function bundleTests(files: readonly string[]): Promise<Bundle> {
       js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
     },
     logLevel: "error",
-  });
-  return { root, program: join(root, "test/matrix/in-guest.mjs"), files };
+  };
 }
 
 /** Modules find fixtures relative to their own place: in a bundle that of the source file's copy in the snapshot. */
@@ -95,12 +105,6 @@ function keepModuleUrls(root: string): Plugin {
       });
     },
   };
-}
-
-/** What tests may start in processes of their own (test/support/script.ts), wherever it lies. */
-function scripts(): string[] {
-  const all = ["src", "examples", "test"].flatMap((folder) => filesBelow(folder, /(?<!\.d|\.test)\.ts$/));
-  return all.filter((file) => !file.startsWith("test/matrix/"));
 }
 
 function filesBelow(folder: string, name: RegExp): string[] {

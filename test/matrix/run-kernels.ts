@@ -8,7 +8,7 @@ import { type Bootable, quote, runInGuest } from "./guest.js";
 import { GuestResults, type RunRecord } from "./guest-results.js";
 import { ensureKernel } from "./kernel-image.js";
 import type { KernelRow } from "./kernels.js";
-import { fileFailed, parseRecord } from "./records.js";
+import { type FileRecord, fileFailed, parseRecord } from "./records.js";
 import { ensureTools } from "./tools.js";
 
 /** Lines of console that a failed run keeps. */
@@ -50,6 +50,15 @@ export async function runKernels(
   }
 }
 
+/** Progress: a line per file, and at once what failed in it. */
+function tell(name: string, file: FileRecord): void {
+  say(`${name}: ${fileFailed(file) ? "FAILED" : "ok"} ${file.file} (${file.seconds} s)`);
+  if (file.error !== undefined) say(`${name}:   ${file.error.split("\n", 1)[0]}`);
+  for (const test of file.tests.filter((candidate) => candidate.state === "failed")) {
+    say(`${name}:   ${test.name}: ${test.error?.split("\n", 1)[0]}`);
+  }
+}
+
 async function runGuest(guest: Bootable, bundle: Bundle): Promise<RunRecord> {
   const { name } = guest.kernel;
   say(`${name}: booting ${guest.image.version}`);
@@ -75,7 +84,7 @@ async function runGuest(guest: Bootable, bundle: Bundle): Promise<RunRecord> {
       return;
     }
     const ended = results.add(record);
-    if (ended !== undefined) say(`${name}: ${fileFailed(ended) ? "FAILED" : "ok"} ${ended.file} (${ended.seconds} s)`);
+    if (ended !== undefined) tell(name, ended);
   });
   const seconds = Math.round((Date.now() - started) / 100) / 10;
   const console = [...output, ...result.stderr.split("\n")]
