@@ -46,6 +46,7 @@ function dataMap(objectName: string, { section, kind }: DataSection, variables: 
     keyTypeId: 0,
     valueTypeId: variables.typeId,
     inner: undefined,
+    slots: [],
     get initialValue() {
       return copy ?? section.data;
     },

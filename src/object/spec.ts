@@ -80,6 +80,13 @@ export interface ProgramSpec extends FunctionSpec {
 /** Which global-data section a map is made from. */
 export type DataSectionKind = "data" | "rodata" | "bss";
 
+/** What one slot of a map holds from the beginning (`.values = { [2] = &other }` in C). */
+export type MapSlot =
+  /** A map of maps: another map of the object. */
+  | { readonly kind: "map"; readonly index: number; readonly map: MapSpec }
+  /** A program array: the target of a tail call. */
+  | { readonly kind: "program"; readonly index: number; readonly program: ProgramSpec };
+
 /** A map, declared in `.maps` or made from a data section. Fields that are not readonly may be edited until load. */
 export interface MapSpec {
   /** As declared; for data sections derived (libbpf.md 3.4). The kernel keeps 15 characters. */
@@ -104,6 +111,8 @@ export interface MapSpec {
   valueTypeId: number;
   /** Definition of the inner maps of a map-in-map. */
   readonly inner: MapSpec | undefined;
+  /** What load() puts into slots, by ascending index. Empty for all but maps of maps and program arrays. */
+  readonly slots: readonly MapSlot[];
   /** Data maps: a private copy of the section's bytes, zeros for .bss (made on first use); written by the user before load. */
   readonly initialValue: Uint8Array | undefined;
   autocreate: boolean;
