@@ -18,9 +18,11 @@ import {
 } from "../syscall/index.js";
 import { needsAttachBtf, resolveAttachBtf } from "./attach-btf.js";
 import type { BpfProgram } from "./bpf-program.js";
-import { createMap } from "./create-maps.js";
+import { createMaps } from "./create-maps.js";
 import { kernelName } from "./kernel-name.js";
 import { loadObjectBtf } from "./load-btf.js";
+import { LoadPins } from "./load-pins.js";
+import { fillProgramSlots } from "./map-slots.js";
 import { raiseMemlock } from "./memlock.js";
 import { hasCoreRelocations, ProgramRelocator, type RelocatedProgram } from "./relocate.js";
 import { resolveMaps } from "./resolve-maps.js";
@@ -52,7 +54,8 @@ export function* loadSteps(context: LoadContext): LoadSteps<void> {
   const relocated = relocateAll(context, programs);
 
   using objectBtf = spec.btf === undefined ? undefined : loadObjectBtf(spec.btf, context.file);
-  for (const map of maps) if (map.autocreate) createMap(map, objectBtf);
+  using pins = new LoadPins();
+  createMaps(maps, objectBtf, pins);
   for (const map of maps) map.seal();
 
   for (const [program, { linked, attachBtfId }] of relocated) {
@@ -60,6 +63,8 @@ export function* loadSteps(context: LoadContext): LoadSteps<void> {
     yield* loadOne(context, program, linked, attachBtfId, objectBtf);
   }
   for (const program of context.programs) program.seal();
+  fillProgramSlots(maps, context.programs);
+  pins.complete();
 }
 
 interface ReadyProgram {
