@@ -12,6 +12,14 @@ export {
 } from "./link/index.js";
 export { BpfObject, BpfProgram, type OpenOptions } from "./loader/index.js";
 export { type Logger, type LogLevel, setLogger } from "./log.js";
-export { BpfMap, type GlobalVariables, type RawMap, type SetOptions, type UpdateFlags } from "./map/index.js";
+export {
+  BpfMap,
+  type GlobalVariables,
+  type MapDeclaration,
+  type OpenMapOptions,
+  type RawMap,
+  type SetOptions,
+  type UpdateFlags,
+} from "./map/index.js";
 export type { AttachTypeName, MapTypeName, ProgramTypeName } from "./object/index.js";
 export { VerifierError, type VerifierFailure } from "./program/index.js";
