@@ -36,7 +36,7 @@ export class BpfObject implements Disposable {
     this.#input = rest;
     this.#spec = spec;
     this.programs = spec.programs.map((program) => new BpfProgram(program, input.file));
-    this.maps = spec.maps.map((map) => declaredMap(map, spec.btf, input));
+    this.maps = spec.maps.map((map) => declaredMap(map, spec, input));
   }
 
   /**
@@ -280,8 +280,8 @@ export class BpfObject implements Disposable {
 }
 
 /** A map of an opened object, with the pin that its declaration asks for. */
-function declaredMap(spec: MapSpec, btf: Btf | undefined, { file, pinRoot }: OpenInput): BpfMap {
-  const map = new BpfMap(spec, btf, file);
+function declaredMap(spec: MapSpec, object: ObjectSpec, { file, pinRoot }: OpenInput): BpfMap {
+  const map = new BpfMap(spec, object, file);
   if (spec.pinning === MapPinning.byName) map.pinPath = pathOfMap(map, pinRoot);
   return map;
 }

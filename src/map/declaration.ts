@@ -2,8 +2,16 @@
 // of maps have to look like, are declared in the same way.
 
 import type { Btf } from "../btf/index.js";
-import { ArgumentError, StateError } from "../errors.js";
-import { checkU32, type MapSpec, MapType, type MapTypeName, mapTypeName, numberOf } from "../object/index.js";
+import { ArgumentError, StateError, withLocation } from "../errors.js";
+import {
+  checkU32,
+  type MapSpec,
+  MapType,
+  type MapTypeName,
+  mapTypeName,
+  numberOf,
+  resizeDataMap,
+} from "../object/index.js";
 import { type MapTypeRule, mapTypeRule } from "./type-rules.js";
 
 /** Why nothing may be edited any more. */
@@ -15,20 +23,25 @@ const sealedReasons: Readonly<Record<Sealed, (field: string) => string>> = {
   closed: () => "the map was used after close()",
 };
 
+/** Where the types of a map are found; resizing a data section replaces them. */
+export interface Types {
+  btf: Btf | undefined;
+}
+
 /** The declaration of a map. Users meet it as {@link BpfMap}, which adds the elements, and as `map.inner`. */
 export class MapDeclaration {
   readonly #spec: MapSpec;
   readonly #file: string;
-  readonly #btf: Btf | undefined;
+  readonly #types: Types;
   #sealed: Sealed | undefined;
   #inner: MapDeclaration | undefined;
 
   /** @internal */
-  constructor(spec: MapSpec, btf: Btf | undefined, file: string) {
+  constructor(spec: MapSpec, types: Types, file: string) {
     this.#spec = spec;
-    this.#btf = btf;
+    this.#types = types;
     this.#file = file;
-    this.#inner = spec.inner && new MapDeclaration(spec.inner, btf, file);
+    this.#inner = spec.inner && new MapDeclaration(spec.inner, types, file);
   }
 
   /** @internal The declaration, for the loader. */
@@ -51,7 +64,7 @@ export class MapDeclaration {
 
   /** The object's type information; undefined when it has none. */
   get btf(): Btf | undefined {
-    return this.#btf;
+    return this.#types.btf;
   }
 
   /** Map type by libbpf's name, or its number where this version has no name. libbpf: `bpf_map__type`, `…set_type`. */
@@ -72,16 +85,21 @@ export class MapDeclaration {
     this.#spec.keySize = checkU32(size, "keySize");
   }
 
-  /** Bytes of a value (of one CPU). libbpf: `bpf_map__value_size`, `bpf_map__set_value_size`. */
+  /**
+   * Bytes of a value (of one CPU). In a data section the last variable becomes longer or shorter with it, if it is an
+   * array; take its variables from the object anew after that. libbpf: `bpf_map__value_size`, `bpf_map__set_value_size`.
+   */
   get valueSize(): number {
     return this.#spec.valueSize;
   }
   set valueSize(size: number) {
     this.edit("valueSize");
-    if (this.#spec.dataKind !== undefined) {
-      throw new ArgumentError("the size of a data section cannot be changed", this.where);
+    if (this.#spec.dataKind === undefined) {
+      this.#spec.valueSize = checkU32(size, "valueSize");
+      return;
     }
-    this.#spec.valueSize = checkU32(size, "valueSize");
+    withLocation(this.where, () => resizeDataMap(this.#spec, this.#types, size));
+    this.imageChanged();
   }
 
   /**
@@ -149,6 +167,9 @@ export class MapDeclaration {
     if (reason === "closed" || this.#sealed === undefined) this.#sealed = reason;
     this.#inner?.seal(reason);
   }
+
+  /** @internal The initial value is another array. */
+  imageChanged(): void {}
 
   /** @internal The inner maps are like another map, not like the definition. */
   forgetInner(): void {

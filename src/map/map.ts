@@ -164,6 +164,12 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
     return this.#data;
   }
 
+  /** @internal Variables that somebody may still hold are those of the old image. */
+  override imageChanged(): void {
+    this.#data?.close();
+    this.#data = undefined;
+  }
+
   /** @internal */
   scratch(): MapScratch {
     return this.#scratch ?? this.#makeScratch();
@@ -259,7 +265,7 @@ function openLive<K extends BtfValue, V extends BtfValue>(
 ): BpfMap<K, V> {
   try {
     const { spec, btf } = describeMap(fd, options);
-    const map = new BpfMap<K, V>(spec, btf, file);
+    const map = new BpfMap<K, V>(spec, { btf }, file);
     map.setCreated(fd);
     map.seal();
     return map;

@@ -114,7 +114,7 @@ export interface MapSpec {
   /** What load() puts into slots, by ascending index. Empty for all but maps of maps and program arrays. */
   readonly slots: readonly MapSlot[];
   /** Data maps: a private copy of the section's bytes, zeros for .bss (made on first use); written by the user before load. */
-  readonly initialValue: Uint8Array | undefined;
+  initialValue: Uint8Array | undefined;
   autocreate: boolean;
 }
 
@@ -132,6 +132,6 @@ export interface ObjectSpec {
   readonly subprograms: readonly FunctionSpec[];
   /** `.maps` in declaration order, then data sections in section order. */
   readonly maps: readonly MapSpec[];
-  /** With DATASEC sizes, offsets and linkage fixed up (libbpf.md 3.1 step 6). */
-  readonly btf: Btf | undefined;
+  /** With DATASEC sizes, offsets and linkage fixed up (libbpf.md 3.1 step 6); replaced when a data map is resized. */
+  btf: Btf | undefined;
 }
