@@ -23,6 +23,7 @@ export function readInitialSlots(
   declared: readonly DeclaredMap[],
   { programs }: ObjectFunctions,
 ): void {
+  if (mapRelocations.length === 0) return;
   const byOffset = declared.toSorted((a, b) => a.offset - b.offset);
   const mapAt = new Map(declared.map((map) => [map.offset, map.spec]));
   const programAt = new Map(programs.map((program) => [placeOf(program.sectionIndex, program.sectionOffset), program]));
