@@ -13,7 +13,7 @@ import { cacheRoot } from "./cache.js";
 const MARKERS = ["test/support/kernel.ts", "test/support/needs.ts"];
 
 /** What a snapshot holds besides the bundled modules: whatever a test or a process it starts may read. */
-const COPIED = ["src", "test", "fixtures", "examples", "package.json"];
+const COPIED = ["src", "test", "fixtures", "examples", "docs", "README.md", "package.json"];
 
 /** Programs besides the examples that tests start by `scriptArguments` (test/support/script.ts). */
 const scripts = ["test/syscall/load-often.ts"];
