@@ -1,6 +1,7 @@
 // Maps into the kernel, in declaration order (libbpf.md 3.3 and 3.4).
 
 import { ArgumentError, addLocation, SystemCallError } from "../errors.js";
+import { withMemlock } from "../kernel/index.js";
 import { log } from "../log.js";
 import type { BpfMap } from "../map/index.js";
 import { mapTypeRule } from "../map/index.js";
@@ -15,7 +16,6 @@ import {
   possibleCpuCount,
 } from "../syscall/index.js";
 import { kernelName } from "./kernel-name.js";
-import { withMemlock } from "./memlock.js";
 
 /** Creates the map, fills and shares the memory of data sections. Registers what must be closed with `map` itself. */
 export function createMap(map: BpfMap, objectBtf: FileDescriptor | undefined): void {

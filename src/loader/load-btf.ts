@@ -1,9 +1,9 @@
 // The object's BTF into the kernel, where it describes maps and programs (libbpf.md 3.8).
 
 import type { Btf } from "../btf/index.js";
+import { raiseMemlock } from "../kernel/index.js";
 import { log } from "../log.js";
 import { btfLoad, Errno, errnoName, type FileDescriptor } from "../syscall/index.js";
-import { raiseMemlock } from "./memlock.js";
 import { sanitizeBtf } from "./sanitize-btf.js";
 
 /** Bytes of log to ask for when the kernel refused; enough for the line that matters. */

@@ -3,7 +3,7 @@
 
 import type { Btf } from "../btf/index.js";
 import { addLocation, ObjectError, SystemCallError } from "../errors.js";
-import { kernelVersionCode, loadKernelBtf } from "../kernel/index.js";
+import { kernelVersionCode, loadKernelBtf, raiseMemlock } from "../kernel/index.js";
 import { log } from "../log.js";
 import type { BpfMap } from "../map/index.js";
 import type { ObjectSpec, ProgramSpec } from "../object/index.js";
@@ -21,7 +21,6 @@ import type { BpfProgram } from "./bpf-program.js";
 import { createMap } from "./create-maps.js";
 import { kernelName } from "./kernel-name.js";
 import { loadObjectBtf } from "./load-btf.js";
-import { raiseMemlock } from "./memlock.js";
 import { hasCoreRelocations, ProgramRelocator, type RelocatedProgram } from "./relocate.js";
 import { resolveMaps } from "./resolve-maps.js";
 import { fixLog } from "./verifier-fixup.js";
