@@ -1,7 +1,6 @@
 // The kernel room's public names: what the running kernel offers.
 
 export { loadKernelBtf } from "./btf.js";
-export type { Answer } from "./experiments.js";
 export { type FeatureName, featureTable, kernelHas, knownMissing } from "./features.js";
 export { raiseMemlock, withMemlock } from "./memlock.js";
 export { kernelVersionCode } from "./release.js";

@@ -1,7 +1,6 @@
 // Maps into the kernel, in declaration order (libbpf.md 3.3 and 3.4).
 
 import { ArgumentError, addLocation, SystemCallError } from "../errors.js";
-import { withMemlock } from "../kernel/index.js";
 import { log } from "../log.js";
 import type { BpfMap } from "../map/index.js";
 import { mapTypeRule } from "../map/index.js";
@@ -9,12 +8,12 @@ import { MapFlag, type MapSpec, mapTypeName } from "../object/index.js";
 import {
   type FileDescriptor,
   MappedRegion,
-  mapCreate,
   mapFreeze,
   mapUpdate,
   pageSize,
   possibleCpuCount,
 } from "../syscall/index.js";
+import { createWithFallBacks } from "./fall-backs.js";
 import { kernelName } from "./kernel-name.js";
 
 /** Creates the map, fills and shares the memory of data sections. Registers what must be closed with `map` itself. */
@@ -23,6 +22,7 @@ export function createMap(map: BpfMap, objectBtf: FileDescriptor | undefined): v
   try {
     settleSize(spec);
     const fd = createWithInner(spec, objectBtf);
+    if (fd === undefined) return;
     map.setCreated(fd);
     if (spec.dataKind !== undefined) shareData(map, fd);
   } catch (error) {
@@ -75,15 +75,15 @@ function create(
     objectBtf === undefined || rule.noBtf === true
       ? undefined
       : { btf: objectBtf, btfKeyTypeId: spec.keyTypeId, btfValueTypeId: spec.valueTypeId };
-  if (types === undefined) return withMemlock(() => mapCreate(options));
+  if (types === undefined) return createWithFallBacks(options, spec);
   try {
-    return withMemlock(() => mapCreate({ ...options, ...types }));
+    return createWithFallBacks({ ...options, ...types }, spec);
   } catch (error) {
     if (!(error instanceof SystemCallError)) throw error;
     // Some kernels and map types refuse type information; the map works without (libbpf.md 3.3).
     let fd: FileDescriptor;
     try {
-      fd = mapCreate(options);
+      fd = createWithFallBacks(options, spec);
     } catch {
       throw error;
     }
@@ -107,5 +107,7 @@ function shareData(map: BpfMap, fd: FileDescriptor): void {
   } else if ((spec.flags & MapFlag.MMAPABLE) !== 0) {
     const region = MappedRegion.map(fd, { length: spec.valueSize, writable: true });
     map.setMemory(region);
+  } else {
+    map.setUnmapped();
   }
 }

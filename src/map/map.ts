@@ -4,9 +4,17 @@
 import type { Btf, BtfCodec, BtfValue } from "../btf/index.js";
 import { ArgumentError, StateError, UnsupportedError, withLocation } from "../errors.js";
 import { checkU32, type MapSpec, MapType, type MapTypeName, mapTypeName, numberOf } from "../object/index.js";
-import { type FileDescriptor, type MappedRegion, MapScratch, mapFreeze, possibleCpuCount } from "../syscall/index.js";
+import {
+  type FileDescriptor,
+  type MappedRegion,
+  MapScratch,
+  mapFreeze,
+  mapLookup,
+  mapUpdate,
+  possibleCpuCount,
+} from "../syscall/index.js";
 import { Elements, type UpdateFlags, updateFlagsWord } from "./elements.js";
-import { DataSection } from "./global-variables.js";
+import { DataSection, type SectionValue } from "./global-variables.js";
 import { RawMap } from "./raw.js";
 import { type MapTypeRule, mapTypeRule } from "./type-rules.js";
 import { bytesCodec, descriptorCodec, perCpuCodec, typedCodec } from "./value-codec.js";
@@ -38,6 +46,8 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
   #data: DataSection | undefined;
   #memory: MappedRegion | undefined;
   #frozen = false;
+  /** The data section is reached by system calls. */
+  #unmapped = false;
 
   /** @internal */
   constructor(spec: MapSpec, btf: Btf | undefined, file: string) {
@@ -259,6 +269,7 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
     if (this.#data === undefined) {
       this.#data = new DataSection(sectionName, initialValue, this.#btf, valueTypeId || undefined);
       if (this.#memory?.closed === false) this.#data.bind(this.#memory.bytes);
+      if (this.#unmapped) this.#data.bindValue(this.#wholeValue());
       if (this.#frozen) this.#data.freeze();
       if (this.#sealed === "closed") this.#data.close();
     }
@@ -304,6 +315,20 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
   setMemory(memory: MappedRegion): void {
     this.#memory = memory;
     this.#data?.bind(memory.bytes);
+  }
+
+  /** @internal The kernel cannot map the data section (before Linux 5.5): variables are read and written through the map. */
+  setUnmapped(): void {
+    this.#unmapped = true;
+    this.#data?.bindValue(this.#wholeValue());
+  }
+
+  #wholeValue(): SectionValue {
+    const key = new Uint8Array(4);
+    return {
+      read: (value) => void mapLookup({ map: this.descriptor, key, value }),
+      write: (value) => mapUpdate({ map: this.descriptor, key, value }),
+    };
   }
 
   /** @internal The kernel froze the data section. */

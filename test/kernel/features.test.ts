@@ -123,7 +123,7 @@ kernelDescribe("features of the running kernel", { needs: ["bpf"] }, () => {
   });
 
   it("know helpers by type of program", () => {
-    // bpf_map_lookup_elem, bpf_skb_load_bytes, bpf_xdp_adjust_head, bpf_override_return's neighbour that never existed
+    // bpf_map_lookup_elem, bpf_skb_load_bytes, bpf_xdp_adjust_head, bpf_get_current_pid_tgid, bpf_get_attach_cookie
     expect(features.helper("socket_filter", 1)).toBe(true);
     expect(features.helper("socket_filter", 26)).toBe(true);
     expect(features.helper("xdp", 26)).toBe(false);
