@@ -139,14 +139,12 @@ class Clone {
 
   constructor(btf: Btf, builder: BtfBuilder, original: number) {
     this.#builder = builder;
-    this.functionId = builder.nextId;
-    this.#protoId = this.functionId + 1;
     const func = expectKind(btf.type(original), "func");
     const proto = expectKind(btf.type(func.type), "funcProto");
     this.#returnType = proto.returnType;
     this.#params = proto.params.map((param) => ({ ...param }));
-    builder.addFunc(func.name, this.#protoId, func.linkage);
-    builder.addFuncProto(this.#returnType, this.#params);
+    this.#protoId = builder.addFuncProto(this.#returnType, this.#params);
+    this.functionId = builder.addFunc(func.name, this.#protoId, func.linkage);
   }
 
   setArgument(index: number, type: number): void {

@@ -63,19 +63,19 @@ describe("cloneContextFunctions", () => {
     const from = example(voidPointer);
     const { btf, funcInfo } = cloned(from, ProgramType.xdp)!;
     const id = from.btf.typeCount;
-    expect(btf.type(id)).toMatchObject({ kind: "func", name: "f", type: id + 1, linkage: 1 });
+    expect(btf.type(id + 1)).toMatchObject({ kind: "func", name: "f", type: id, linkage: 1 });
     const int = 1;
     const params = [
       { name: "number", type: int },
       { name: "ctx", type: id + 3 },
     ];
-    expect(btf.type(id + 1)).toMatchObject({ kind: "funcProto", returnType: int, params });
+    expect(btf.type(id)).toMatchObject({ kind: "funcProto", returnType: int, params });
     expect(btf.type(id + 2)).toMatchObject({ kind: "struct", name: "xdp_md", size: 0, members: [] });
     expect(btf.type(id + 3)).toMatchObject({ kind: "ptr", type: id + 2 });
-    expect(btf.type(id + 4)).toMatchObject({ kind: "declTag", name: "arg:ctx", type: id, componentIndex: 1 });
+    expect(btf.type(id + 4)).toMatchObject({ kind: "declTag", name: "arg:ctx", type: id + 1, componentIndex: 1 });
     expect(btf.typeCount).toBe(id + 5);
     for (let old = 1; old < id; old++) expect(btf.type(old)).toEqual(from.btf.type(old));
-    expect(funcInfo).toEqual([records([0, 900], [5, id])]);
+    expect(funcInfo).toEqual([records([0, 900], [5, id + 1])]);
   });
 
   it("names the context as the verifier does for the program's type", () => {
@@ -141,7 +141,7 @@ describe("cloneContextFunctions", () => {
       { name: "c", type: ProgramType.kprobe, funcInfo },
     ])!;
     const first = btf.typeCount;
-    expect(clones.funcInfo).toEqual([records([3, first]), funcInfo, records([3, first + 5])]);
+    expect(clones.funcInfo).toEqual([records([3, first + 1]), funcInfo, records([3, first + 6])]);
     expect(clones.btf.nameOf(first + 2)).toBe("xdp_md");
     expect(clones.btf.nameOf(first + 7)).toBe("bpf_user_pt_regs_t");
   });
