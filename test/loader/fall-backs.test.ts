@@ -14,7 +14,7 @@ import {
   type ProgramSpec,
   type SectionFlag,
 } from "../../src/object/index.js";
-import { type MapCreateOptions, mapInfo, type ProgLoadOptions, progInfo } from "../../src/syscall/index.js";
+import { linkInfo, type MapCreateOptions, mapInfo, type ProgLoadOptions, progInfo } from "../../src/syscall/index.js";
 import { fixtureBytes, runFilter, withLoaded } from "../support/fixtures.js";
 import { kernelDescribe, kernelIt } from "../support/needs.js";
 
@@ -158,6 +158,39 @@ kernelDescribe("kernels that lack a feature", { needs: ["bpf"] }, () => {
       "minimal",
       () => undefined,
       (obj) => expect(obj.loaded).toBe(true),
+    );
+  });
+});
+
+kernelDescribe("kernels without links of perf events", { needs: ["tracepoint", "array_mmap"] }, () => {
+  it("attach by ioctl, and detach", async () => {
+    without("perf_link");
+    await withLoaded(
+      "minimal",
+      () => undefined,
+      (obj) => {
+        const [link] = obj.attach();
+        for (let i = 0; i < 50; i++) process.cpuUsage();
+        expect(obj.bss.total_syscalls).toBeGreaterThanOrEqual(50n);
+        // The descriptor is the event: there is no link to ask about.
+        expect(() => linkInfo(link!.fd)).toThrow(/perf/);
+        link!.close();
+        const stopped = obj.bss.total_syscalls;
+        for (let i = 0; i < 50; i++) process.cpuUsage();
+        expect(obj.bss.total_syscalls).toBe(stopped);
+      },
+    );
+  });
+
+  it("refuse cookies", async () => {
+    without("perf_link");
+    await withLoaded(
+      "minimal",
+      () => undefined,
+      (obj) => {
+        const attach = () => obj.programs[0]!.attachTracepoint("raw_syscalls", "sys_enter", { cookie: 1n });
+        expect(attach).toThrow(/cookie.*5\.15/);
+      },
     );
   });
 });
