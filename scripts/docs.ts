@@ -1,7 +1,8 @@
-// Writes the generated parts of README.md: the table of error codes. `--check` only compares (for CI and tests).
+// Writes the generated parts of README.md: the tables of error codes and of kernel features. `--check` only compares (for CI and tests).
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { errorCodes } from "../src/errors.js";
+import { features } from "../src/index.js";
 
 /** The generated parts by name; each stands between `<!-- NAME:begin … -->` and `<!-- NAME:end -->`. */
 const parts: Readonly<Record<string, () => string>> = {
@@ -10,6 +11,12 @@ const parts: Readonly<Record<string, () => string>> = {
       "| code | meaning |",
       "|---|---|",
       ...Object.entries(errorCodes).map(([code, text]) => `| \`${code}\` | ${text} |`),
+    ].join("\n"),
+  features: () =>
+    [
+      "| feature | what | since Linux |",
+      "|---|---|---|",
+      ...features.list.map(({ name, what, since }) => `| \`${name}\` | ${what} | ${since} |`),
     ].join("\n"),
 };
 

@@ -3,6 +3,7 @@
 export type { Btf, BtfCodec, BtfType, BtfValue } from "./btf/index.js";
 export * from "./errors.js";
 export { RingBuffer, type RingBufferOptions } from "./events/index.js";
+export type { FeatureName } from "./kernel/index.js";
 export {
   BpfLink,
   type LinkKind,
@@ -10,7 +11,7 @@ export {
   type TraceOptions,
   type TracepointOptions,
 } from "./link/index.js";
-export { BpfObject, BpfProgram, type OpenOptions } from "./loader/index.js";
+export { BpfObject, BpfProgram, type FeatureDescription, features, type OpenOptions } from "./loader/index.js";
 export { type Logger, type LogLevel, setLogger } from "./log.js";
 export {
   BpfMap,

@@ -9,6 +9,7 @@ import type { BtfDataSecEntry, BtfEnum, BtfEnum64, BtfFuncProto, BtfInt, BtfLink
 import {
   BTF_MAGIC,
   BTF_VERSION,
+  defaultSizes,
   HEADER_SIZE,
   HEADER_SIZE_WITH_LAYOUT,
   KNOWN_KINDS,
@@ -182,16 +183,18 @@ export class BtfBuilder {
     return this.addType({ kind: "declTag", name, type, componentIndex, attribute });
   }
 
-  /** Writes everything collected so far: header, types, layout (when needed), strings. */
-  build(): Uint8Array {
+  /**
+   * Writes everything collected so far: header, types, layout (when needed, or asked for: Linux 7.x reads it), strings.
+   */
+  build(options: { layout?: boolean | undefined } = {}): Uint8Array {
     let typeLength = 0;
-    let needsLayout = false;
+    let needsLayout = options.layout ?? false;
     for (let id = this.#firstId; id < this.#nextId; id++) {
       const words = this.#words(id);
       typeLength += words.length * 4;
       if (kindOfInfo(words[1]!) >= KNOWN_KINDS) needsLayout = true;
     }
-    const layout = needsLayout ? layoutEntries(this.#source?.sizes) : [];
+    const layout = needsLayout ? layoutEntries(this.#source?.sizes ?? defaultSizes) : [];
     const strings = this.#strings.bytes();
     const headerSize = needsLayout ? HEADER_SIZE_WITH_LAYOUT : HEADER_SIZE;
     const stringOffset = typeLength + layout.length * 4;
@@ -238,9 +241,8 @@ const withBitSize = (member: BtfMemberInput): BtfMemberInput & { bitSize: number
 });
 
 /** Fixed and per-element bytes by kind, up to the last that has a size. */
-function layoutEntries(sizes: RecordSizes | undefined): [fixed: number, element: number][] {
+function layoutEntries(sizes: RecordSizes): [fixed: number, element: number][] {
   const entries: [number, number][] = [];
-  if (sizes === undefined) return entries;
   const last = sizes.fixed.findLastIndex((fixed) => fixed !== UNKNOWN_SIZE);
   for (let kind = 0; kind <= last; kind++) {
     const fixed = sizes.fixed[kind]!;

@@ -74,7 +74,8 @@ function knownSizes(): { fixed: Uint8Array; element: Uint8Array } {
   return { fixed, element };
 }
 
-const defaultSizes: RecordSizes = knownSizes();
+/** Of the kinds that this version knows. */
+export const defaultSizes: RecordSizes = knownSizes();
 
 /** Word `info` of a type taken apart. */
 export const kindOfInfo = (info: number): BtfKindNumber => ((info >>> 24) & 0x7f) as BtfKindNumber;

@@ -1,6 +1,9 @@
 // The kernel room's public names: what the running kernel offers.
 
 export { loadKernelBtf } from "./btf.js";
+export { type FeatureName, featureTable, kernelHas, knownMissing } from "./features.js";
+export { raiseMemlock, withMemlock } from "./memlock.js";
 export { BPF_FS_ROOT, ensureBpfFs, pinObject, pinPathIn, pinPathOf, removePin } from "./pins.js";
 export { kernelVersionCode } from "./release.js";
 export { withTraceFs } from "./tracefs.js";
+export { probeHelper, probeMapType, probeProgramType } from "./type-probes.js";

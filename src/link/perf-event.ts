@@ -1,6 +1,7 @@
 // Programs on perf events: the common way of tracepoints, kprobes and uprobes (libbpf.md 1.5, 3.11).
 
-import { type BpfkitError, SystemCallError, UnsupportedError } from "../errors.js";
+import { SystemCallError, UnsupportedError } from "../errors.js";
+import { kernelHas, knownMissing } from "../kernel/index.js";
 import { log } from "../log.js";
 import { AttachType } from "../object/index.js";
 import type { ProgramHandle } from "../program/index.js";
@@ -40,26 +41,28 @@ function createLink(
   cookie: bigint | undefined,
 ): FileDescriptor | undefined {
   const { descriptor } = program;
-  try {
-    return linkCreate({
-      program: descriptor,
-      target: event,
-      attachType: AttachType.perf_event,
-      family: "perf_event",
-      cookie,
-    });
-  } catch (error) {
-    if (!(error instanceof SystemCallError) || error.errno !== Errno.EINVAL) throw error;
-    // EINVAL: links to perf events came with 5.15, or something is wrong that the ioctl will refuse as well.
-    if (cookie !== undefined && cookie !== 0n) {
-      throw new UnsupportedError("this kernel cannot pass a cookie to programs on perf events", {
-        program: program.name,
-        hint: "attach cookies came with Linux 5.15",
-        cause: error,
+  if (!knownMissing("perf_link")) {
+    try {
+      return linkCreate({
+        program: descriptor,
+        target: event,
+        attachType: AttachType.perf_event,
+        family: "perf_event",
+        cookie,
       });
+    } catch (error) {
+      // EINVAL has many reasons; only the kernel's age is one to go on without a link.
+      const mayLack = error instanceof SystemCallError && error.errno === Errno.EINVAL;
+      if (!mayLack || kernelHas("perf_link") === true) throw error;
     }
-    log.debug(() => `${program.name}: no link to a perf event (${(error as BpfkitError).reason}); using ioctl`);
-    perfEventSetBpf(event, descriptor);
-    return undefined;
   }
+  if (cookie !== undefined && cookie !== 0n) {
+    throw new UnsupportedError("this kernel cannot pass a cookie to programs on perf events", {
+      program: program.name,
+      hint: "attach cookies came with Linux 5.15",
+    });
+  }
+  log.debug(() => `${program.name}: the kernel has no links of perf events; using ioctl`);
+  perfEventSetBpf(event, descriptor);
+  return undefined;
 }

@@ -2,11 +2,11 @@
 
 import type { Btf, BtfValue } from "../btf/index.js";
 import { addLocation, NotFoundError, StateError, withLocation } from "../errors.js";
-import { pinPathIn } from "../kernel/index.js";
+import { kernelVersionCode, pinPathIn } from "../kernel/index.js";
 import type { BpfLink } from "../link/index.js";
 import { BpfMap, type GlobalVariables } from "../map/index.js";
 import { nearNames } from "../near-names.js";
-import { MapPinning, type MapSpec, type ObjectSpec, openObject } from "../object/index.js";
+import { checkU32, MapPinning, type MapSpec, type ObjectSpec, openObject } from "../object/index.js";
 import { progLoad, progLoadAsync } from "../syscall/index.js";
 import { BpfProgram } from "./bpf-program.js";
 import { loadSteps } from "./load.js";
@@ -62,6 +62,19 @@ export class BpfObject implements Disposable {
   /** License as the kernel will see it; "" when the object has none. */
   get license(): string {
     return this.#spec.license;
+  }
+
+  /**
+   * LINUX_VERSION_CODE that programs say they are made for, which kprobes needed before Linux 5.0: that of the object's
+   * section `version`, else the running kernel's. Settable until load. libbpf: `bpf_object__kversion`,
+   * `bpf_object__set_kversion`.
+   */
+  get kernelVersion(): number {
+    return this.#spec.kernelVersion ?? kernelVersionCode();
+  }
+  set kernelVersion(code: number) {
+    this.#require("open", "change kernelVersion");
+    this.#spec.kernelVersion = checkU32(code, "kernelVersion");
   }
 
   /** The object's type information. libbpf: `bpf_object__btf`. */

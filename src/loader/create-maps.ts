@@ -8,17 +8,16 @@ import { MapFlag, type MapSpec, mapTypeName } from "../object/index.js";
 import {
   type FileDescriptor,
   MappedRegion,
-  mapCreate,
   mapFreeze,
   mapLookup,
   mapUpdate,
   pageSize,
   possibleCpuCount,
 } from "../syscall/index.js";
+import { createWithFallBacks } from "./fall-backs.js";
 import { kernelName } from "./kernel-name.js";
 import type { LoadPins } from "./load-pins.js";
 import { fillMapSlots } from "./map-slots.js";
-import { withMemlock } from "./memlock.js";
 
 /** Creates all maps whose autocreate is on. What must be closed is registered with each map itself. */
 export function createMaps(maps: readonly BpfMap[], objectBtf: FileDescriptor | undefined, pins: LoadPins): void {
@@ -112,15 +111,15 @@ function create(
     objectBtf === undefined || rule.noBtf === true
       ? undefined
       : { btf: objectBtf, btfKeyTypeId: spec.keyTypeId, btfValueTypeId: spec.valueTypeId };
-  if (types === undefined) return withMemlock(() => mapCreate(options));
+  if (types === undefined) return createWithFallBacks(options, spec);
   try {
-    return withMemlock(() => mapCreate({ ...options, ...types }));
+    return createWithFallBacks({ ...options, ...types }, spec);
   } catch (error) {
     if (!(error instanceof SystemCallError)) throw error;
     // Some kernels and map types refuse type information; the map works without (libbpf.md 3.3).
     let fd: FileDescriptor;
     try {
-      fd = mapCreate(options);
+      fd = createWithFallBacks(options, spec);
     } catch {
       throw error;
     }
@@ -163,6 +162,6 @@ function shareExisting(map: BpfMap): void {
 }
 
 function shareMemory(map: BpfMap): void {
-  if ((map.spec.flags & MapFlag.MMAPABLE) === 0) return;
-  map.setMemory(MappedRegion.map(map.descriptor, { length: map.spec.valueSize, writable: true }));
+  if ((map.spec.flags & MapFlag.MMAPABLE) === 0) map.setUnmapped();
+  else map.setMemory(MappedRegion.map(map.descriptor, { length: map.spec.valueSize, writable: true }));
 }

@@ -3,27 +3,27 @@
 
 import type { Btf } from "../btf/index.js";
 import { addLocation, ObjectError, SystemCallError } from "../errors.js";
-import { kernelVersionCode, loadKernelBtf } from "../kernel/index.js";
+import { kernelHas, kernelVersionCode, knownMissing, loadKernelBtf } from "../kernel/index.js";
 import { log } from "../log.js";
 import type { BpfMap } from "../map/index.js";
 import type { ObjectSpec, ProgramSpec } from "../object/index.js";
-import { type LoadSteps, loadProgram, VerifierError } from "../program/index.js";
+import { type LoadSteps, VerifierError } from "../program/index.js";
 import {
-  Errno,
   errnoName,
   type FileDescriptor,
   progBindMap,
   progLoadCapabilities,
   systemCallError,
 } from "../syscall/index.js";
+import { cloneContextFunctions, hasArgCtxTags } from "./arg-ctx.js";
 import { needsAttachBtf, resolveAttachBtf } from "./attach-btf.js";
 import type { BpfProgram } from "./bpf-program.js";
 import { createMaps } from "./create-maps.js";
+import { loadWithFallBacks, settleAttachType } from "./fall-backs.js";
 import { kernelName } from "./kernel-name.js";
 import { loadObjectBtf } from "./load-btf.js";
 import { LoadPins } from "./load-pins.js";
 import { fillProgramSlots } from "./map-slots.js";
-import { raiseMemlock } from "./memlock.js";
 import { hasCoreRelocations, ProgramRelocator, type RelocatedProgram } from "./relocate.js";
 import { resolveMaps } from "./resolve-maps.js";
 import { fixLog } from "./verifier-fixup.js";
@@ -52,8 +52,9 @@ export function* loadSteps(context: LoadContext): LoadSteps<void> {
   for (const program of programs) refuseUntyped(program.spec);
 
   const relocated = relocateAll(context, programs);
+  const btf = emulateContextTags(spec.btf, relocated);
 
-  using objectBtf = spec.btf === undefined ? undefined : loadObjectBtf(spec.btf, context.file);
+  using objectBtf = btf === undefined ? undefined : loadObjectBtf(btf, context.file);
   using pins = new LoadPins();
   createMaps(maps, objectBtf, pins);
   for (const map of maps) map.seal();
@@ -93,6 +94,18 @@ function relocateAll(context: LoadContext, programs: readonly BpfProgram[]): Map
   );
 }
 
+/** `__arg_ctx` where the kernel does not know it; returns the type information to load. */
+function emulateContextTags(btf: Btf | undefined, relocated: Map<BpfProgram, ReadyProgram>): Btf | undefined {
+  if (btf === undefined || !hasArgCtxTags(btf) || kernelHas("arg_ctx_tag") !== false) return btf;
+  const programs = [...relocated].map(([{ spec }, { linked }]) => ({ ...spec, funcInfo: linked.funcInfo }));
+  const clones = cloneContextFunctions(btf, programs);
+  if (clones === undefined) return btf;
+  for (const [index, [program, ready]] of [...relocated].entries()) {
+    relocated.set(program, { ...ready, linked: { ...ready.linked, funcInfo: clones.funcInfo[index] } });
+  }
+  return clones.btf;
+}
+
 function refuseUntyped(program: ProgramSpec): void {
   if (program.type !== 0) return;
   throw new ObjectError("OBJECT_INVALID", "no program type: nothing is known about sections of this name", {
@@ -110,39 +123,40 @@ function* loadOne(
   objectBtf: FileDescriptor | undefined,
 ): LoadSteps<void> {
   const { spec } = program;
-  const { funcInfo, lineInfo, insns } = linked;
-  const request = {
-    program: {
-      type: spec.type,
-      insns,
-      license: context.spec.license,
-      name: kernelName(spec.name),
-      flags: spec.flags,
-      expectedAttachType: spec.expectedAttachType,
-      kernelVersion: context.spec.kernelVersion ?? kernelVersionCode(),
-      attachBtfId,
-      btf: objectBtf,
-      funcInfo: objectBtf && funcInfo && { bytes: funcInfo, recordSize: 8 },
-      lineInfo: objectBtf && lineInfo && { bytes: lineInfo, recordSize: 16 },
-    },
-    logLevel: program.logLevel ?? context.logLevel,
+  const { funcInfo, lineInfo } = linked;
+  settleAttachType(spec);
+  const options = {
+    type: spec.type,
+    insns: linked.insns,
+    license: context.spec.license,
+    name: kernelName(spec.name),
+    flags: spec.flags,
+    expectedAttachType: spec.expectedAttachType,
+    ifindex: program.ifindex,
+    kernelVersion: context.spec.kernelVersion ?? kernelVersionCode(),
+    attachBtfId,
+    btf: objectBtf,
+    funcInfo: objectBtf && funcInfo && { bytes: funcInfo, recordSize: 8 },
+    lineInfo: objectBtf && lineInfo && { bytes: lineInfo, recordSize: 16 },
   };
-  let result = yield* loadProgram(request);
-  if (result.fd === undefined && result.errno === Errno.EPERM && raiseMemlock()) result = yield* loadProgram(request);
+  const result = yield* loadWithFallBacks(options, spec, program.logLevel ?? context.logLevel);
   if (result.fd === undefined) throw refusal(context, program, linked, result);
-  program.setLoaded({ fd: result.fd, insns, verifierLog: result.log });
+  program.setLoaded({ fd: result.fd, insns: result.insns, verifierLog: result.log });
   bindConstants(context, program, result.fd);
 }
 
 /** Keeps the constants visible to tools for as long as the program lives (libbpf.md 3.4, Linux 5.10). */
 function bindConstants(context: LoadContext, program: BpfProgram, fd: FileDescriptor): void {
+  if (knownMissing("prog_bind_map")) return;
   for (const map of context.maps) {
     if (map.spec.dataKind !== "rodata" || !map.loaded) continue;
     try {
       progBindMap({ program: fd, map: map.descriptor });
     } catch (error) {
       if (!(error instanceof SystemCallError)) throw error;
-      log.debug(() => `${program.name}: could not be bound to ${map.name}: ${error.message}`);
+      const message = `${program.name}: could not be bound to ${map.name}: ${error.message}`;
+      if (kernelHas("prog_bind_map") === false) log.debug(() => message);
+      else log.warn(message);
     }
   }
 }

@@ -1,128 +1,118 @@
 // Type information for kernels that are older than its kinds: what they lack is rewritten into something they know, with
-// ids, names of globals and offsets unchanged (libbpf.md 3.8). One row of the table a kind.
+// ids, names of globals and offsets unchanged (libbpf.md 3.8). One row of the table a rewrite.
 
-import { type Btf, BtfBuilder, type BtfKindName, type BtfType, type BtfTypeInput } from "../btf/index.js";
+import { type Btf, BtfBuilder, type BtfKindName, BtfLinkage, type BtfType, type BtfTypeInput } from "../btf/index.js";
+import { type FeatureName, featureTable, kernelHas, knownMissing } from "../kernel/index.js";
 import { log } from "../log.js";
-import { btfLoad } from "../syscall/index.js";
 
-/** What a kernel may not know yet. */
-interface NewerFeature {
-  readonly name: string;
-  /** First kernel that knows it. */
-  readonly since: string;
+/** How to do without something that a kernel may not know yet. */
+interface Rewrite {
+  /** What the kernel may lack. */
+  readonly feature: FeatureName;
   /** Whether a type uses it. */
   readonly uses: (type: BtfType) => boolean;
-  /** Adds the smallest type that uses it, to try whether the kernel takes it. */
-  readonly probe: (builder: BtfBuilder) => void;
   /** The substitute for a type that uses it. `placeholder` is the id of a 1-byte integer. */
-  readonly rewrite: (type: BtfType, placeholder: number) => BtfTypeInput;
+  readonly rewrite: (type: BtfType, placeholder: number, btf: Btf) => BtfTypeInput;
 }
 
-/** The row of a feature that consists of a kind of its own. */
+/** The row of a feature that shows in one kind; `also` narrows it. */
 function kind<K extends BtfKindName>(
+  feature: FeatureName,
   name: K,
-  since: string,
-  probe: NewerFeature["probe"],
-  rewrite: (type: Extract<BtfType, { kind: K }>, placeholder: number) => BtfTypeInput,
-): NewerFeature {
+  rewrite: (type: Extract<BtfType, { kind: K }>, placeholder: number, btf: Btf) => BtfTypeInput,
+  also: (type: Extract<BtfType, { kind: K }>) => boolean = () => true,
+): Rewrite {
+  type Wanted = Extract<BtfType, { kind: K }>;
   return {
-    name: `BTF kind ${name}`,
-    since,
-    uses: (type) => type.kind === name,
-    probe,
-    rewrite: (type, placeholder) => rewrite(type as Extract<BtfType, { kind: K }>, placeholder),
+    feature,
+    uses: (type) => type.kind === name && also(type as Wanted),
+    rewrite: (type, placeholder, btf) => rewrite(type as Wanted, placeholder, btf),
   };
 }
 
-const features: readonly NewerFeature[] = [
+const byte = { kind: "int", size: 1, bits: 8, bitOffset: 0, signed: false, char: false, bool: false } as const;
+
+/** The first row that fits a type and that the kernel lacks is applied. */
+const rewrites: readonly Rewrite[] = [
+  // One byte, since a larger integer could reach beyond the variable, and so beyond the section.
+  kind("btf_datasec", "var", ({ name }) => ({ ...byte, name })),
+  kind("btf_datasec", "datasec", ({ name, size, variables }, _, btf) => ({
+    kind: "struct",
+    name: name.replaceAll(/[.?]/g, "_"),
+    size,
+    members: variables.map(({ type, offset }) => ({ name: btf.nameOf(type), type, bitOffset: offset * 8, bitSize: 0 })),
+  })),
   kind(
-    "float",
-    "5.13",
-    (builder) => builder.addFloat("float", 4),
-    ({ size }) => ({ kind: "struct", name: "", size, members: [] }),
+    "btf_qmark_datasec",
+    "datasec",
+    (type) => ({ ...type, name: type.name.replaceAll("?", "_") }),
+    ({ name }) => name.includes("?"),
   ),
+  kind("btf_func", "func", ({ name, type }) => ({ kind: "typedef", name, type })),
+  // Without enumerators: parameters need no name, enumerators do.
+  kind("btf_func", "funcProto", () => ({ kind: "enum", name: "", size: 4, signed: false, values: [] })),
   kind(
-    "declTag",
-    "5.16",
-    (builder) => builder.addDeclTag("tag", builder.addTypedef("type", builder.addInt("int", 4))),
-    () => ({ kind: "int", name: "decl_tag", size: 1, bits: 8, bitOffset: 0, signed: false, char: false, bool: false }),
+    "btf_global_func",
+    "func",
+    (type) => ({ ...type, linkage: BtfLinkage.Static }),
+    ({ linkage }) => linkage === BtfLinkage.Global,
   ),
+  kind("btf_float", "float", ({ size }) => ({ kind: "struct", name: "", size, members: [] })),
+  kind("btf_decl_tag", "declTag", () => ({ ...byte, name: "decl_tag" })),
+  kind("btf_type_tag", "typeTag", ({ type }) => ({ kind: "const", name: "", type })),
   kind(
-    "typeTag",
-    "5.17",
-    (builder) => builder.addPtr(builder.addTypeTag("tag", builder.addInt("int", 4))),
-    ({ type }) => ({ kind: "const", name: "", type }),
-  ),
-  {
-    name: "signed BTF enums",
-    since: "6.0",
-    uses: (type) => type.kind === "enum" && type.signed,
-    probe: (builder) => builder.addEnum("e", [{ name: "v", value: -1 }], { signed: true }),
-    rewrite: (type) => {
-      const { name, size, values } = type as Extract<BtfType, { kind: "enum" }>;
-      return { kind: "enum", name, size, signed: false, values: values.map((v) => ({ ...v, value: v.value >>> 0 })) };
+    "btf_enum64",
+    "enum",
+    ({ name, size, values }) => {
+      const unsigned = values.map((value) => ({ ...value, value: value.value >>> 0 }));
+      return { kind: "enum", name, size, signed: false, values: unsigned };
     },
-  },
-  kind(
-    "enum64",
-    "6.0",
-    (builder) => builder.addEnum64("e", [{ name: "v", value: 1n }]),
-    ({ name, size, values }, placeholder) => ({
-      kind: "union",
-      name,
-      size,
-      members: values.map((value) => ({ name: value.name, type: placeholder, bitOffset: 0, bitSize: 0 })),
-    }),
+    ({ signed }) => signed,
   ),
-  {
-    name: "question marks in names of data sections",
-    since: "6.9",
-    uses: (type) => type.kind === "datasec" && type.name.includes("?"),
-    probe: (builder) => {
-      const variable = builder.addVar("v", builder.addInt("int", 4), 0);
-      builder.addDataSec("?.data", 4, [{ type: variable, offset: 0, size: 4 }]);
-    },
-    rewrite: (type) => ({ ...(type as Extract<BtfType, { kind: "datasec" }>), name: type.name.replaceAll("?", "_") }),
-  },
+  kind("btf_enum64", "enum64", ({ name, size, values }, placeholder) => ({
+    kind: "union",
+    name,
+    size,
+    members: values.map((value) => ({ name: value.name, type: placeholder, bitOffset: 0, bitSize: 0 })),
+  })),
 ];
 
-/** What this process has found out about its kernel. */
-const known = new Map<NewerFeature, boolean>();
-
-function kernelKnows(feature: NewerFeature): boolean {
-  let answer = known.get(feature);
-  if (answer === undefined) {
-    const builder = new BtfBuilder();
-    feature.probe(builder);
-    const { fd } = btfLoad({ bytes: builder.build() });
-    fd?.close();
-    answer = fd !== undefined;
-    known.set(feature, answer);
-  }
-  return answer;
+/** True when an earlier refusal has shown that type information may have to be rewritten: then it is done at once. */
+export function mayNeedSanitizing(): boolean {
+  return knownMissing("btf_layout") || rewrites.some(({ feature }) => knownMissing(feature));
 }
 
 /**
- * The type information without what `isKnown` says the kernel lacks; undefined when nothing had to be changed.
- * By default the kernel is asked, once per feature and process, and only about what the object uses.
+ * The type information without what the kernel lacks; undefined when nothing had to be changed. By default the kernel is
+ * asked, once per feature and process, and only about what the object uses. libbpf: `bpf_object__sanitize_btf`.
  */
-export function sanitizeBtf(btf: Btf, isKnown: (name: string) => boolean = asksKernel): Uint8Array | undefined {
+export function sanitizeBtf(
+  btf: Btf,
+  lacks: (feature: FeatureName) => boolean = (feature) => kernelHas(feature) === false,
+): Uint8Array | undefined {
   const builder = BtfBuilder.from(btf);
   let placeholder: number | undefined;
-  const changed = new Set<string>();
+  const missing = new Set<FeatureName>();
+  // Whatever is built anew has no layout section.
+  if (hasLayout(btf) && lacks("btf_layout")) missing.add("btf_layout");
   for (let id = btf.firstId; id < btf.typeCount; id++) {
     const type = btf.type(id);
-    const feature = features.find((candidate) => candidate.uses(type) && !isKnown(candidate.name));
-    if (feature === undefined) continue;
+    const row = rewrites.find((candidate) => candidate.uses(type) && lacks(candidate.feature));
+    if (row === undefined) continue;
     placeholder ??= builder.addInt("placeholder", 1);
-    builder.replaceType(id, feature.rewrite(type, placeholder));
-    changed.add(`${feature.name} (${feature.since})`);
+    builder.replaceType(id, row.rewrite(type, placeholder, btf));
+    missing.add(row.feature);
   }
-  if (changed.size === 0) return undefined;
-  log.debug(() => `the kernel does not know ${[...changed].join(", ")}: type information rewritten`);
+  if (missing.size === 0) return undefined;
+  const described = [...missing].map((feature) => `${featureTable[feature].what} (${featureTable[feature].since})`);
+  log.debug(() => `the kernel does not know ${described.join(", ")}: type information rewritten`);
   return builder.build();
 }
 
-function asksKernel(name: string): boolean {
-  return kernelKnows(features.find((feature) => feature.name === name)!);
+/** UAPI linux/btf.h: a header of 32 bytes or more ends with offset and length of the layout section. */
+const LAYOUT_LENGTH_AT = 28;
+
+function hasLayout({ bytes, littleEndian }: Btf): boolean {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return view.getUint32(4, littleEndian) >= LAYOUT_LENGTH_AT + 4 && view.getUint32(LAYOUT_LENGTH_AT, littleEndian) > 0;
 }

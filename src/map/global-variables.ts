@@ -10,6 +10,13 @@ export interface GlobalVariables {
   [name: string]: BtfValue;
 }
 
+/** A section that cannot be mapped: all of it is copied from and to the kernel. */
+export interface SectionValue {
+  /** Copies the kernel's bytes into the section's. */
+  readonly read: (into: Uint8Array) => void;
+  readonly write: (from: Uint8Array) => void;
+}
+
 /** What may be done with a section at the moment. */
 type Access = "read-write" | "read-only" | "closed";
 
@@ -21,6 +28,8 @@ export class DataSection {
   readonly variables: GlobalVariables;
   #view: DataView;
   #access: Access = "read-write";
+  /** Where the bytes of the view come from, when it is no shared memory. */
+  #value: SectionValue | undefined;
 
   /**
    * @param typeId the section's DATASEC in `btf`; undefined when the object has no BTF (no variable has a name then).
@@ -46,6 +55,14 @@ export class DataSection {
     this.#view = viewOf(memory);
   }
 
+  /**
+   * Has every access copy the whole section: for kernels that cannot map arrays. A write puts back all variables as they
+   * were just before, so that one which a program changes in between is lost.
+   */
+  bindValue(value: SectionValue): void {
+    this.#value = value;
+  }
+
   /** Refuses writes from now on: the kernel froze the map (.rodata after load). */
   freeze(): void {
     this.#access = "read-only";
@@ -69,6 +86,7 @@ export class DataSection {
       enumerable: true,
       get: (): BtfValue => {
         if (this.#access === "closed") throw this.#closedError(name);
+        this.#value?.read(bytesOf(this.#view));
         return (cell ?? made()).codec.decode(this.#view, offset);
       },
       set: (value: BtfValue): void => {
@@ -83,12 +101,14 @@ export class DataSection {
     codec.encode(scratch, 0, value);
     const { size } = codec;
     const view = this.#view;
+    this.#value?.read(bytesOf(view));
     // Running programs see a scalar change at once.
     if ((view.byteOffset + offset) % size !== 0) bytesOf(view).set(bytesOf(scratch), offset);
     else if (size === 8) view.setBigUint64(offset, scratch.getBigUint64(0));
     else if (size === 4) view.setUint32(offset, scratch.getUint32(0));
     else if (size === 2) view.setUint16(offset, scratch.getUint16(0));
     else bytesOf(view).set(bytesOf(scratch), offset);
+    this.#value?.write(bytesOf(view));
   }
 
   #closedError(name: string): StateError {

@@ -8,12 +8,14 @@ import {
   type MappedRegion,
   MapScratch,
   mapFreeze,
+  mapLookup,
+  mapUpdate,
   objectGet,
   openById,
   possibleCpuCount,
 } from "../syscall/index.js";
 import { Elements, type UpdateFlags, updateFlagsWord } from "./elements.js";
-import { DataSection } from "./global-variables.js";
+import { DataSection, type SectionValue } from "./global-variables.js";
 import { MapHandle } from "./handle.js";
 import { describeMap, type OpenMapOptions } from "./live.js";
 import { RawMap } from "./raw.js";
@@ -44,6 +46,8 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
   #data: DataSection | undefined;
   #memory: MappedRegion | undefined;
   #frozen = false;
+  /** The data section is reached by system calls. */
+  #unmapped = false;
 
   /**
    * The map that is pinned at `path`, whoever made it; close it, or use `using`. Keys and values are decoded by the BTF
@@ -158,6 +162,7 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
     if (this.#data === undefined) {
       this.#data = new DataSection(sectionName, initialValue, this.btf, valueTypeId || undefined);
       if (this.#memory?.closed === false) this.#data.bind(this.#memory.bytes);
+      if (this.#unmapped) this.#data.bindValue(this.#wholeValue());
       if (this.#frozen) this.#data.freeze();
       if (this.sealed === "closed") this.#data.close();
     }
@@ -191,6 +196,20 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
   setMemory(memory: MappedRegion): void {
     this.#memory = memory;
     this.#data?.bind(memory.bytes);
+  }
+
+  /** @internal The kernel cannot map the data section (before Linux 5.5): variables are read and written through the map. */
+  setUnmapped(): void {
+    this.#unmapped = true;
+    this.#data?.bindValue(this.#wholeValue());
+  }
+
+  #wholeValue(): SectionValue {
+    const key = new Uint8Array(4);
+    return {
+      read: (value) => void mapLookup({ map: this.descriptor, key, value }),
+      write: (value) => mapUpdate({ map: this.descriptor, key, value }),
+    };
   }
 
   /** @internal The kernel froze the data section. */

@@ -61,8 +61,8 @@ export interface FunctionSpec {
 
 /** An entry program. Fields that are not readonly may be edited until load. */
 export interface ProgramSpec extends FunctionSpec {
-  /** The matching row of the SEC() table, if any. */
-  readonly definition: SectionDefinition | undefined;
+  /** The matching row of the SEC() table, if any; undefined after the type was changed. */
+  definition: SectionDefinition | undefined;
   /** What follows the first slash of the section name, e.g. `raw_syscalls/sys_enter`; undefined for a bare name. */
   readonly attachTarget: string | undefined;
   /** BPF_PROG_TYPE_*; 0 when no SEC() row matches and the user has to say. */
@@ -125,8 +125,8 @@ export interface ObjectSpec {
   readonly littleEndian: boolean;
   /** From section `license`, "" when absent. */
   readonly license: string;
-  /** From section `version`; undefined when absent. */
-  readonly kernelVersion: number | undefined;
+  /** From section `version`; undefined when absent, which stands for the running kernel's. May be edited until load. */
+  kernelVersion: number | undefined;
   readonly programs: readonly ProgramSpec[];
   /** All functions that are no entry programs. */
   readonly subprograms: readonly FunctionSpec[];

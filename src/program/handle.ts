@@ -32,6 +32,7 @@ export class ProgramHandle {
   /** Why nothing may be edited any more. */
   #sealed: "loaded" | "closed" | undefined;
   #logLevel: number | undefined;
+  #ifindex = 0;
   #autoattach = true;
 
   /** @internal */
@@ -60,7 +61,7 @@ export class ProgramHandle {
     return this.#file;
   }
 
-  /** The row of the SEC() table that the section name matches, if any. */
+  /** The row of the SEC() table that the section name matches, if any, unless the type was changed. */
   get definition(): SectionDefinition | undefined {
     return this.#spec.definition;
   }
@@ -72,14 +73,18 @@ export class ProgramHandle {
 
   /**
    * Program type by libbpf's name, or its number where this version has no name; `"unspec"` when the section name tells
-   * none. Settable until load. libbpf: `bpf_program__type`, `bpf_program__set_type`.
+   * none. Settable until load; another type than the section's drops what the section says about attaching
+   * ({@link definition}). libbpf: `bpf_program__type`, `bpf_program__set_type`.
    */
   get type(): ProgramTypeName | number {
     return programTypeName(this.#spec.type) ?? this.#spec.type;
   }
   set type(type: ProgramTypeName | number) {
     this.#edit("type");
-    this.#spec.type = numberOf(type, ProgramType, "program type");
+    const number = numberOf(type, ProgramType, "program type");
+    if (number === this.#spec.type) return;
+    this.#spec.type = number;
+    this.#spec.definition = undefined;
   }
 
   /**
@@ -104,6 +109,18 @@ export class ProgramHandle {
   set flags(flags: number) {
     this.#edit("flags");
     this.#spec.flags = checkU32(flags, "flags");
+  }
+
+  /**
+   * Network device (its index) that the program is loaded for: offloaded to it, or with BPF_F_XDP_DEV_BOUND_ONLY in
+   * `flags` bound to it; 0 for none. Settable until load. Linux 4.15, bound 6.3; libbpf: `bpf_program__set_ifindex`.
+   */
+  get ifindex(): number {
+    return this.#ifindex;
+  }
+  set ifindex(ifindex: number) {
+    this.#edit("ifindex");
+    this.#ifindex = checkU32(ifindex, "ifindex");
   }
 
   /** Whether load() loads it. Settable until load. libbpf: `bpf_program__autoload`, `bpf_program__set_autoload`. */

@@ -1,6 +1,6 @@
 // The program room's public names: programs as declared and as loaded, and why one was refused.
 
 export { ProgramHandle } from "./handle.js";
-export { type LoadSteps, loadProgram } from "./load.js";
+export { type LoadedProgram, type LoadSteps, loadProgram } from "./load.js";
 export { VerifierError } from "./verifier-error.js";
 export { readVerifierLog, type VerifierFailure } from "./verifier-log.js";

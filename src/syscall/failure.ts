@@ -93,3 +93,14 @@ export function check(result: number, operation: string, details?: FailureDetail
   if (result < 0) throw systemCallError(operation, -result, details);
   return result;
 }
+
+/** Runs `call`: 0 when it succeeds, the positive errno when the kernel refuses. Other errors pass. */
+export function errnoOf(call: () => void): number {
+  try {
+    call();
+    return 0;
+  } catch (error) {
+    if (error instanceof SystemCallError) return error.errno;
+    throw error;
+  }
+}

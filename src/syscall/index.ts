@@ -71,7 +71,7 @@ export {
 export { type Capability, effectiveCapabilities, privilegeHint } from "./capabilities.js";
 export { Epoll } from "./epoll.js";
 export { Errno, errnoName, errnoNumber, errnoText } from "./errno.js";
-export { type FailureDetails, systemCallError } from "./failure.js";
+export { errnoOf, type FailureDetails, systemCallError } from "./failure.js";
 export { type FdLike, FileDescriptor, fdNumber } from "./fd.js";
 export { type PollHandle, pollHandle } from "./ffi.js";
 export {
@@ -97,4 +97,5 @@ export {
   perfEventOpen,
   perfEventSetBpf,
 } from "./perf.js";
+export { btfNameErrno, commonAttrsErrno, uprobeSyscallErrno } from "./probes.js";
 export { memlockLimit, type ResourceLimit, RLIM_INFINITY, setMemlockLimit } from "./rlimit.js";

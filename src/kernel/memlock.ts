@@ -1,9 +1,10 @@
 // RLIMIT_MEMLOCK, which limited BPF memory before Linux 5.11: raised only when the kernel has just refused something,
-// so that no process is changed without need (libbpf.md 1.15 raises it up front).
+// and only where the limit counts, so that no process is changed without need (libbpf.md 1.15 raises it up front).
 
 import { BpfkitError, SystemCallError } from "../errors.js";
 import { log } from "../log.js";
 import { Errno, memlockLimit, RLIM_INFINITY, setMemlockLimit } from "../syscall/index.js";
+import { probeMemcgAccount } from "./feature-probes.js";
 
 let tried = false;
 
@@ -23,6 +24,8 @@ export function raiseMemlock(): boolean {
   tried = true;
   try {
     if (memlockLimit().soft === RLIM_INFINITY) return false;
+    // Asked directly: the table of features needs this function. Where it cannot be told, the limit may be the reason.
+    if (probeMemcgAccount() === true) return false;
     setMemlockLimit({ soft: RLIM_INFINITY, hard: RLIM_INFINITY });
   } catch (error) {
     if (!(error instanceof BpfkitError)) throw error;
