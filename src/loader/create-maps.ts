@@ -101,7 +101,7 @@ function shareData(map: BpfMap, fd: FileDescriptor): void {
   if (spec.dataKind !== "bss" || image.some((byte) => byte !== 0)) {
     mapUpdate({ map: fd, key: new Uint8Array(4), value: image });
   }
-  if (spec.dataKind === "rodata") {
+  if (spec.dataKind === "rodata" || spec.dataKind === "kconfig") {
     mapFreeze(fd);
     map.setFrozen();
   } else if ((spec.flags & MapFlag.MMAPABLE) !== 0) {

@@ -153,7 +153,7 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
     this.#spec.autocreate = autocreate;
   }
 
-  /** True for the maps that hold .data, .rodata and .bss. libbpf: `bpf_map__is_internal`. */
+  /** True for the maps that hold .data, .rodata, .bss and .kconfig. libbpf: `bpf_map__is_internal`. */
   get isInternal(): boolean {
     return this.#spec.dataKind !== undefined;
   }
@@ -259,6 +259,7 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
     if (this.#data === undefined) {
       this.#data = new DataSection(sectionName, initialValue, this.#btf, valueTypeId || undefined);
       if (this.#memory?.closed === false) this.#data.bind(this.#memory.bytes);
+      if (dataKind === "kconfig") this.#data.await();
       if (this.#frozen) this.#data.freeze();
       if (this.#sealed === "closed") this.#data.close();
     }

@@ -5,7 +5,7 @@ import { SectionType } from "../elf/index.js";
 import { ObjectError } from "../errors.js";
 import { dataMapName } from "./names.js";
 import type { DataSection } from "./section-walk.js";
-import type { MapSpec } from "./spec.js";
+import type { DataSectionKind, MapSpec } from "./spec.js";
 import { MapFlag, MapPinning, MapType } from "./uapi.js";
 
 /**
@@ -23,6 +23,17 @@ export function dataMaps(objectName: string, sections: readonly DataSection[], b
   });
 }
 
+/** The map of the Kconfig externs, which have `size` bytes together; undefined when there are none. */
+export function kconfigMap(objectName: string, size: number, btf: Btf | undefined): MapSpec | undefined {
+  if (size === 0) return undefined;
+  const section = { name: ".kconfig", size };
+  let image: Uint8Array | undefined;
+  return mapSpec(objectName, section, "kconfig", summarise(btf, section.name), () => {
+    image ??= new Uint8Array(size);
+    return image;
+  });
+}
+
 function dataMap(objectName: string, { section, kind }: DataSection, variables: Variables): MapSpec {
   const { last } = variables;
   if (last !== undefined && last.end > section.size) {
@@ -31,6 +42,17 @@ function dataMap(objectName: string, { section, kind }: DataSection, variables: 
   }
   // A copy, because users write into it. The zeros of .bss exist nowhere else, and are made only when asked for.
   const copy = section.type === SectionType.NOBITS ? undefined : section.data.slice();
+  return mapSpec(objectName, section, kind, variables, () => copy ?? section.data);
+}
+
+function mapSpec(
+  objectName: string,
+  section: { readonly name: string; readonly size: number },
+  kind: DataSectionKind,
+  variables: Variables,
+  image: () => Uint8Array,
+): MapSpec {
+  const isConstant = kind === "rodata" || kind === "kconfig";
   return {
     name: dataMapName(objectName, section.name),
     sectionName: section.name,
@@ -39,7 +61,7 @@ function dataMap(objectName: string, { section, kind }: DataSection, variables: 
     keySize: 4,
     valueSize: section.size,
     maxEntries: 1,
-    flags: (kind === "rodata" ? MapFlag.RDONLY_PROG : 0) | (variables.visible ? MapFlag.MMAPABLE : 0),
+    flags: (isConstant ? MapFlag.RDONLY_PROG : 0) | (variables.visible ? MapFlag.MMAPABLE : 0),
     mapExtra: 0n,
     numaNode: 0,
     pinning: MapPinning.none,
@@ -47,7 +69,7 @@ function dataMap(objectName: string, { section, kind }: DataSection, variables: 
     valueTypeId: variables.typeId,
     inner: undefined,
     get initialValue() {
-      return copy ?? section.data;
+      return image();
     },
     autocreate: true,
   };
