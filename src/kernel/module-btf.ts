@@ -114,7 +114,7 @@ function moduleBtf(
     name,
     fd,
     get btf() {
-      parsed ??= withLocation({ file: `${FOLDER}/${name}` }, () => Btf.parse(read(), { base: vmlinux() }));
+      parsed ??= withLocation({ file: `${FOLDER}/${name}` }, () => Btf.parse(read(), { base: vmlinux(), trusted: true }));
       return parsed;
     },
   };

@@ -30,6 +30,9 @@ export interface KernelSymbolTable {
   readonly fdArray: Int32Array | undefined;
 }
 
+/** The types of kernel modules. */
+type ModuleSource = Pick<ModuleBtfs, "list">;
+
 /** The offset field of a call, which holds the index, has 15 bits to spare. */
 const MAX_FDS = 0x7fff;
 
@@ -42,7 +45,7 @@ const MAX_FDS = 0x7fff;
 export function findKernelSymbols(
   externs: readonly ExternSpec[],
   local: Btf | undefined,
-  modules: ModuleBtfs,
+  modules: ModuleSource,
 ): KernelSymbolTable {
   const symbols = new Map<ExternSpec, KernelSymbol>();
   const ksyms = externs.filter((extern) => extern.kind !== "kconfig");
@@ -98,11 +101,11 @@ function findAddresses(externs: readonly KsymSpec[]): ReadonlyMap<string, bigint
 /** Looks in vmlinux, then in the modules. */
 class TypedSearch {
   readonly #local: Btf | undefined;
-  readonly #modules: ModuleBtfs;
+  readonly #modules: ModuleSource;
   /** Modules whose functions are called; the index in the array is one higher. */
   readonly #called: ModuleBtf[] = [];
 
-  constructor(local: Btf | undefined, modules: ModuleBtfs) {
+  constructor(local: Btf | undefined, modules: ModuleSource) {
     this.#local = local;
     this.#modules = modules;
   }
