@@ -2,7 +2,7 @@
 
 export { loadKernelBtf } from "./btf.js";
 export { readKernelSymbols } from "./kallsyms.js";
-export { findKconfig, type KconfigValues, kconfigPaths, parseKconfig, readKconfig } from "./kconfig.js";
+export { type KconfigValues, kconfigPaths, parseKconfig, readKconfig } from "./kconfig.js";
 export { type ModuleBtf, ModuleBtfs } from "./module-btf.js";
 export { kernelVersionCode } from "./release.js";
 export { withTraceFs } from "./tracefs.js";

@@ -114,7 +114,9 @@ function moduleBtf(
     name,
     fd,
     get btf() {
-      parsed ??= withLocation({ file: `${FOLDER}/${name}` }, () => Btf.parse(read(), { base: vmlinux(), trusted: true }));
+      parsed ??= withLocation({ file: `${FOLDER}/${name}` }, () =>
+        Btf.parse(read(), { base: vmlinux(), trusted: true }),
+      );
       return parsed;
     },
   };

@@ -20,6 +20,7 @@ const profiles: Readonly<Record<string, Profile>> = {
   native: {
     absent: {
       virtual_machine: "it is the machine's own kernel: one refused program has brought it down before",
+      ksym_variable: "built without CONFIG_KALLSYMS_ALL",
       kprobe: NO_KPROBES,
       kretprobe: NO_KPROBES,
       kprobe_multi: NO_KPROBES,

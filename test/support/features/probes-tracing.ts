@@ -219,6 +219,14 @@ function tracefs(own: (fd: number) => number): string {
   return path;
 }
 
+/** The kernel shows where a symbol lies. */
+export function symbolProbe(name: string): () => void {
+  return () => {
+    const line = new RegExp(`^([0-9a-f]+) \\w ${name}$`, "m").exec(readFileSync("/proc/kallsyms", "latin1"));
+    if (line === null) throw new ProbeError(`/proc/kallsyms has no ${name}`);
+  };
+}
+
 /** File offset of an executable's entry point: ELF header and program headers, 64-bit little-endian. */
 function entryOffset(path: string): bigint {
   const head = new Uint8Array(4096);
