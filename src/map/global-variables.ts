@@ -47,7 +47,7 @@ export class DataSection {
   }
 
   /** Refuses everything until {@link freeze}: load() makes the values (.kconfig). */
-  await(): void {
+  withhold(): void {
     this.#access = "unknown";
   }
 

@@ -259,7 +259,7 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
     if (this.#data === undefined) {
       this.#data = new DataSection(sectionName, initialValue, this.#btf, valueTypeId || undefined);
       if (this.#memory?.closed === false) this.#data.bind(this.#memory.bytes);
-      if (dataKind === "kconfig") this.#data.await();
+      if (dataKind === "kconfig") this.#data.withhold();
       if (this.#frozen) this.#data.freeze();
       if (this.#sealed === "closed") this.#data.close();
     }
