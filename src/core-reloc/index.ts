@@ -3,5 +3,6 @@
 
 export type { CoreTargets } from "./candidates.js";
 export { CoreRelocationKind } from "./kinds.js";
+export { typesAreCompatible } from "./match-type.js";
 export { CORE_POISON_CALL } from "./patch.js";
 export { type CoreRelocationResult, CoreRelocator } from "./relocator.js";

@@ -62,7 +62,7 @@ function tooComplex(): CoreRelocationError {
  * type, whose kind alone decides (libbpf.md 4.7). The names of the roots are not looked at.
  * CoreRelocationError when the nesting exceeds 32 levels. libbpf: `bpf_core_types_are_compat`.
  */
-function typesAreCompatible(localBtf: Btf, localId: number, targetBtf: Btf, targetId: number): boolean {
+export function typesAreCompatible(localBtf: Btf, localId: number, targetBtf: Btf, targetId: number): boolean {
   if (!areKindsCompatible(localBtf.kindOf(localId), targetBtf.kindOf(targetId))) return false;
   return compatible(new Comparison(localBtf, targetBtf), localId, targetId, MAX_NESTING);
 }

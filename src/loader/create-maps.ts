@@ -138,7 +138,7 @@ function fillData({ spec, descriptor }: BpfMap): void {
 
 /** Constants are frozen, variables shared. */
 function shareOwn(map: BpfMap): void {
-  if (map.spec.dataKind === "rodata") {
+  if (isConstant(map.spec)) {
     mapFreeze(map.descriptor);
     map.setFrozen();
   } else {
@@ -157,8 +157,13 @@ function shareExisting(map: BpfMap): void {
   }
   const contents = mapLookup({ map: descriptor, key: new Uint8Array(4) });
   if (contents !== undefined) image.set(contents);
-  if (spec.dataKind === "rodata") map.setFrozen();
+  if (isConstant(spec)) map.setFrozen();
   else shareMemory(map);
+}
+
+/** Sections that the kernel freezes. */
+function isConstant({ dataKind }: MapSpec): boolean {
+  return dataKind === "rodata" || dataKind === "kconfig";
 }
 
 function shareMemory(map: BpfMap): void {

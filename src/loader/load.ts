@@ -2,8 +2,16 @@
 // handed out as a generator, so that load() can wait for them off the event loop and loadSync() in place.
 
 import type { Btf } from "../btf/index.js";
+import type { CoreTargets } from "../core-reloc/index.js";
 import { addLocation, ObjectError, SystemCallError } from "../errors.js";
-import { kernelHas, kernelVersionCode, knownMissing, loadKernelBtf } from "../kernel/index.js";
+import {
+  type KconfigValues,
+  kernelHas,
+  kernelVersionCode,
+  knownMissing,
+  loadKernelBtf,
+  ModuleBtfs,
+} from "../kernel/index.js";
 import { log } from "../log.js";
 import type { BpfMap } from "../map/index.js";
 import type { ObjectSpec, ProgramSpec } from "../object/index.js";
@@ -19,12 +27,15 @@ import { cloneContextFunctions, hasArgCtxTags } from "./arg-ctx.js";
 import { needsAttachBtf, resolveAttachBtf } from "./attach-btf.js";
 import type { BpfProgram } from "./bpf-program.js";
 import { createMaps } from "./create-maps.js";
+import { fillKconfig } from "./extern-kconfig.js";
+import { findKernelSymbols, type KernelSymbolTable } from "./extern-ksyms.js";
 import { loadWithFallBacks, settleAttachType } from "./fall-backs.js";
 import { kernelName } from "./kernel-name.js";
 import { loadObjectBtf } from "./load-btf.js";
 import { LoadPins } from "./load-pins.js";
 import { fillProgramSlots } from "./map-slots.js";
 import { hasCoreRelocations, ProgramRelocator, type RelocatedProgram } from "./relocate.js";
+import { resolveExterns } from "./resolve-externs.js";
 import { resolveMaps } from "./resolve-maps.js";
 import { fixLog } from "./verifier-fixup.js";
 
@@ -38,6 +49,8 @@ export interface LoadContext {
   readonly logLevel: number;
   /** Types to relocate against instead of the running kernel's. */
   readonly kernelBtf: Btf | undefined;
+  /** Values of Kconfig externs that count more than the kernel's own configuration. */
+  readonly kconfig: KconfigValues | undefined;
 }
 
 /** Loads everything. Throws at the first failure; the caller closes what exists by then. */
@@ -51,7 +64,9 @@ export function* loadSteps(context: LoadContext): LoadSteps<void> {
   const programs = context.programs.filter((program) => program.autoload);
   for (const program of programs) refuseUntyped(program.spec);
 
-  const relocated = relocateAll(context, programs);
+  using modules = new ModuleBtfs(() => loadKernelBtf("the types of kernel modules"));
+  const symbols = resolveKernel(context, modules);
+  const relocated = relocateAll(context, programs, modules, symbols);
   const btf = emulateContextTags(spec.btf, relocated);
 
   using objectBtf = btf === undefined ? undefined : loadObjectBtf(btf, context.file);
@@ -61,7 +76,7 @@ export function* loadSteps(context: LoadContext): LoadSteps<void> {
 
   for (const [program, { linked, attachBtfId }] of relocated) {
     resolveMaps(linked, spec.maps, (wanted) => maps.find((map) => map.spec === wanted && map.loaded)?.fd);
-    yield* loadOne(context, program, linked, attachBtfId, objectBtf);
+    yield* loadOne(context, program, { linked, attachBtfId, objectBtf, fdArray: symbols.fdArray });
   }
   for (const program of context.programs) program.seal();
   fillProgramSlots(maps, context.programs);
@@ -74,17 +89,34 @@ interface ReadyProgram {
   readonly attachBtfId: number;
 }
 
-/** Everything that can fail without having touched the kernel. */
-function relocateAll(context: LoadContext, programs: readonly BpfProgram[]): Map<BpfProgram, ReadyProgram> {
-  const core = programs.find((program) => hasCoreRelocations(program.spec));
-  const coreTypes =
-    core === undefined
-      ? undefined
-      : (context.kernelBtf ?? loadKernelBtf(`the CO-RE relocations of program ${core.name}`));
-  const relocator = new ProgramRelocator(context.spec.btf, coreTypes);
+/** What a program refers to by descriptor, too. */
+interface BoundProgram extends ReadyProgram {
+  readonly objectBtf: FileDescriptor | undefined;
+  /** BTF of modules whose functions it calls. */
+  readonly fdArray: Int32Array | undefined;
+}
+
+/** What the object asks of the running kernel: its configuration, its symbols. */
+function resolveKernel({ spec, kconfig }: LoadContext, modules: ModuleBtfs): KernelSymbolTable {
+  const image = spec.maps.find(({ dataKind }) => dataKind === "kconfig")?.initialValue;
+  const options = spec.externs.filter((extern) => extern.kind === "kconfig");
+  if (image !== undefined) fillKconfig(options, image, kconfig);
+  return findKernelSymbols(spec.externs, spec.btf, modules);
+}
+
+/** Everything that can fail without having changed anything in the kernel. */
+function relocateAll(
+  context: LoadContext,
+  programs: readonly BpfProgram[],
+  modules: ModuleBtfs,
+  symbols: KernelSymbolTable,
+): Map<BpfProgram, ReadyProgram> {
+  const { btf, externs } = context.spec;
+  const relocator = new ProgramRelocator(btf, coreTargets(context, programs, modules));
   return new Map(
     programs.map((program) => {
       const linked = relocator.relocate(program.spec);
+      resolveExterns(linked, externs, symbols);
       // Ids are the running kernel's, whatever CO-RE is relocated against.
       const attachBtfId = needsAttachBtf(program.spec)
         ? resolveAttachBtf(program.spec, loadKernelBtf(`the attach target of program ${program.name}`))
@@ -106,6 +138,19 @@ function emulateContextTags(btf: Btf | undefined, relocated: Map<BpfProgram, Rea
   return clones.btf;
 }
 
+/** The types to apply CO-RE against; undefined when no program needs any. */
+function coreTargets(
+  { kernelBtf }: LoadContext,
+  programs: readonly BpfProgram[],
+  modules: ModuleBtfs,
+): CoreTargets | undefined {
+  const core = programs.find((program) => hasCoreRelocations(program.spec));
+  if (core === undefined) return undefined;
+  if (kernelBtf !== undefined) return { kernel: kernelBtf, custom: true };
+  const kernel = loadKernelBtf(`the CO-RE relocations of program ${core.name}`);
+  return { kernel, modules: () => modules.list() };
+}
+
 function refuseUntyped(program: ProgramSpec): void {
   if (program.type !== 0) return;
   throw new ObjectError("OBJECT_INVALID", "no program type: nothing is known about sections of this name", {
@@ -118,9 +163,7 @@ function refuseUntyped(program: ProgramSpec): void {
 function* loadOne(
   context: LoadContext,
   program: BpfProgram,
-  linked: RelocatedProgram,
-  attachBtfId: number,
-  objectBtf: FileDescriptor | undefined,
+  { linked, attachBtfId, objectBtf, fdArray }: BoundProgram,
 ): LoadSteps<void> {
   const { spec } = program;
   const { funcInfo, lineInfo } = linked;
@@ -135,6 +178,7 @@ function* loadOne(
     ifindex: program.ifindex,
     kernelVersion: context.spec.kernelVersion ?? kernelVersionCode(),
     attachBtfId,
+    fdArray,
     btf: objectBtf,
     funcInfo: objectBtf && funcInfo && { bytes: funcInfo, recordSize: 8 },
     lineInfo: objectBtf && lineInfo && { bytes: lineInfo, recordSize: 16 },
@@ -172,7 +216,7 @@ function refusal(
   const place = { program: spec.name, section: spec.sectionName };
   if (text.trim() === "")
     return addLocation(systemCallError("bpf(BPF_PROG_LOAD)", errno, { code: "VERIFIER", needs }), place);
-  const fixed = fixLog(text, { coreAt: linked.poisonAt, maps: context.spec.maps });
+  const fixed = fixLog(text, { coreAt: linked.poisonAt, maps: context.spec.maps, externs: context.spec.externs });
   return new VerifierError({
     ...place,
     errno,

@@ -5,7 +5,7 @@ import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Btf } from "../btf/index.js";
 import { ArgumentError, BpfkitError, ObjectError, withLocation } from "../errors.js";
-import { BPF_FS_ROOT, pinPathOf } from "../kernel/index.js";
+import { BPF_FS_ROOT, type KconfigValues, parseKconfig, pinPathOf } from "../kernel/index.js";
 import { nearNames } from "../near-names.js";
 import { checkU32 } from "../object/index.js";
 
@@ -18,6 +18,12 @@ export interface OpenOptions {
    * libbpf: `btf_custom_path`.
    */
   kernelBtf?: string | URL | Uint8Array | Btf;
+  /**
+   * Configuration of the kernel for `__kconfig` externs, as text in Kconfig's form: lines such as `CONFIG_HZ=250`. These
+   * count more than the kernel's own configuration, of which only what is missing here is read (`/boot/config-RELEASE`,
+   * then `/proc/config.gz`).
+   */
+  kconfig?: string;
   /** Verifier log level of all programs (0, 1, 2, +4 statistics). The default 0 fetches a log only after a refusal. */
   logLevel?: number;
   /** Tolerates unknown attributes in map definitions. */
@@ -29,6 +35,7 @@ export interface OpenOptions {
 const known: Readonly<Record<keyof OpenOptions, true>> = {
   name: true,
   kernelBtf: true,
+  kconfig: true,
   logLevel: true,
   relaxedMaps: true,
   pinRoot: true,
@@ -41,6 +48,7 @@ export interface OpenInput {
   readonly file: string;
   readonly name: string;
   readonly kernelBtf: Btf | undefined;
+  readonly kconfig: KconfigValues | undefined;
   readonly logLevel: number;
   readonly relaxedMaps: boolean;
   /** Absolute. */
@@ -63,10 +71,16 @@ export function readInput(source: string | URL | Uint8Array, options: OpenOption
     file: path ?? name,
     name,
     kernelBtf: options.kernelBtf === undefined ? undefined : readKernelBtf(options.kernelBtf),
+    kconfig: options.kconfig === undefined ? undefined : readKconfigOption(options.kconfig),
     logLevel: checkU32(options.logLevel ?? 0, "logLevel"),
     relaxedMaps: options.relaxedMaps ?? false,
     pinRoot: pinPathOf(options.pinRoot ?? BPF_FS_ROOT),
   };
+}
+
+function readKconfigOption(text: unknown): KconfigValues {
+  if (typeof text !== "string") throw new ArgumentError("the option kconfig must be text, lines of CONFIG_NAME=value");
+  return parseKconfig(text);
 }
 
 function readKernelBtf(source: string | URL | Uint8Array | Btf): Btf {

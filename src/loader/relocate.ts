@@ -2,7 +2,7 @@
 // for the log fix-up of a refused program (3.9).
 
 import type { Btf } from "../btf/index.js";
-import { CoreRelocator } from "../core-reloc/index.js";
+import { CoreRelocator, type CoreTargets } from "../core-reloc/index.js";
 import { addLocation, ObjectError } from "../errors.js";
 import { log } from "../log.js";
 import { type FunctionSpec, type LinkedProgram, linkProgram, type ProgramSpec } from "../object/index.js";
@@ -19,25 +19,15 @@ export class ProgramRelocator {
   readonly #insns = new Map<FunctionSpec, Uint8Array>();
   readonly #poisons = new Map<FunctionSpec, Map<number, () => string>>();
 
-  /** `kernel` may be undefined when {@link needsKernelBtf} is false. */
-  constructor(objectBtf: Btf | undefined, kernel: Btf | undefined) {
-    this.#core = objectBtf === undefined || kernel === undefined ? undefined : new CoreRelocator(objectBtf, { kernel });
+  /** `targets` may be undefined when {@link hasCoreRelocations} is false for all programs. */
+  constructor(objectBtf: Btf | undefined, targets: CoreTargets | undefined) {
+    this.#core = objectBtf === undefined || targets === undefined ? undefined : new CoreRelocator(objectBtf, targets);
   }
 
-  /** Applies CO-RE, appends sub-programs, refuses what cannot be resolved. */
+  /** Applies CO-RE and appends sub-programs. */
   relocate(program: ProgramSpec): RelocatedProgram {
     try {
       const linked = linkProgram(program, (spec) => this.#relocated(spec));
-      const extern = linked.relocations.find((relocation) => relocation.kind === "extern");
-      if (extern !== undefined) {
-        throw new ObjectError(
-          "OBJECT_UNSUPPORTED",
-          `the program uses ${extern.name}, an extern of ${extern.sectionName}`,
-          {
-            hint: "externs cannot be resolved yet; switch autoload off for this program",
-          },
-        );
-      }
       return { ...linked, poisonAt: (insnIndex) => this.#poisonAt(linked, insnIndex) };
     } catch (error) {
       throw addLocation(error, { program: program.name, section: program.sectionName });

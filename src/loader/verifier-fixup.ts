@@ -2,7 +2,8 @@
 // Here the log says what they stood for (libbpf.md 3.9, "Log fix-ups").
 
 import { CORE_POISON_CALL } from "../core-reloc/index.js";
-import type { MapSpec } from "../object/index.js";
+import type { ExternSpec, MapSpec } from "../object/index.js";
+import { KFUNC_POISON_BASE } from "./resolve-externs.js";
 import { MAP_POISON_BASE } from "./resolve-maps.js";
 
 /** Where the meanings come from. */
@@ -10,6 +11,7 @@ export interface PoisonMeanings {
   /** The CO-RE relocation that invalidated an instruction. */
   readonly coreAt: (insnIndex: number) => string | undefined;
   readonly maps: readonly MapSpec[];
+  readonly externs: readonly ExternSpec[];
 }
 
 /** `7: (85) call unknown#195896080`, which older kernels spell `call <invalid>#…`, followed by the line with the reason. */
@@ -41,6 +43,10 @@ function meaningOf(index: number, call: number, meanings: PoisonMeanings): { wha
       what: "invalid CO-RE relocation",
       text: `failed to resolve CO-RE relocation ${relocation}: this kernel's types have nothing that matches`,
     };
+  }
+  const extern = meanings.externs[call - KFUNC_POISON_BASE];
+  if (extern !== undefined) {
+    return { what: "invalid kfunc call", text: `kfunc ${extern.name} is referenced but wasn't resolved` };
   }
   const map = meanings.maps[call - MAP_POISON_BASE];
   if (map === undefined) return undefined;

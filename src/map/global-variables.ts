@@ -18,7 +18,7 @@ export interface SectionValue {
 }
 
 /** What may be done with a section at the moment. */
-type Access = "read-write" | "read-only" | "closed";
+type Access = "read-write" | "read-only" | "unknown" | "closed";
 
 /** The memory of one data section and the variables in it. */
 export class DataSection {
@@ -63,7 +63,12 @@ export class DataSection {
     this.#value = value;
   }
 
-  /** Refuses writes from now on: the kernel froze the map (.rodata after load). */
+  /** Refuses everything until {@link freeze}: load() makes the values (.kconfig). */
+  withhold(): void {
+    this.#access = "unknown";
+  }
+
+  /** Refuses writes from now on: the kernel froze the map (.rodata and .kconfig after load). */
   freeze(): void {
     this.#access = "read-only";
   }
@@ -85,12 +90,12 @@ export class DataSection {
     return {
       enumerable: true,
       get: (): BtfValue => {
-        if (this.#access === "closed") throw this.#closedError(name);
+        if (this.#access === "closed" || this.#access === "unknown") throw this.#accessError(name);
         this.#value?.read(bytesOf(this.#view));
         return (cell ?? made()).codec.decode(this.#view, offset);
       },
       set: (value: BtfValue): void => {
-        if (this.#access !== "read-write") throw this.#writeError(name);
+        if (this.#access !== "read-write") throw this.#accessError(name);
         this.#write(cell ?? made(), offset, value);
       },
     };
@@ -111,16 +116,15 @@ export class DataSection {
     this.#value?.write(bytesOf(view));
   }
 
-  #closedError(name: string): StateError {
-    return new StateError(`variable ${name} was used after close()`, { section: this.name });
-  }
-
-  #writeError(name: string): StateError {
-    if (this.#access === "closed") return this.#closedError(name);
-    return new StateError(`variable ${name} is read-only once the object is loaded`, {
-      section: this.name,
-      hint: "set constants between open() and load()",
-    });
+  #accessError(name: string): StateError {
+    const section = this.name;
+    if (this.#access === "closed") return new StateError(`variable ${name} was used after close()`, { section });
+    if (this.#access === "unknown") {
+      const hint = "the option kconfig of open() sets values beforehand";
+      return new StateError(`${name} gets its value by load()`, { section, hint });
+    }
+    const hint = section === ".kconfig" ? undefined : "set constants between open() and load()";
+    return new StateError(`variable ${name} is read-only once the object is loaded`, { section, hint });
   }
 }
 

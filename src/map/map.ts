@@ -163,6 +163,7 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
       this.#data = new DataSection(sectionName, initialValue, this.btf, valueTypeId || undefined);
       if (this.#memory?.closed === false) this.#data.bind(this.#memory.bytes);
       if (this.#unmapped) this.#data.bindValue(this.#wholeValue());
+      if (dataKind === "kconfig") this.#data.withhold();
       if (this.#frozen) this.#data.freeze();
       if (this.sealed === "closed") this.#data.close();
     }

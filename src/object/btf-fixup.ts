@@ -1,39 +1,42 @@
 // Completes the BTF that the compiler wrote with what only the ELF file knows: sizes of data sections, offsets of their
-// variables, and symbols whose visibility makes them static (libbpf.md 3.1 step 6).
+// variables, externs, and symbols whose visibility makes them static (libbpf.md 3.1 steps 5 and 6).
 
 import {
   Btf,
   BtfBuilder,
   type BtfDataSec,
   type BtfDataSecEntry,
-  type BtfFunc,
   BtfKind,
   BtfLinkage,
   type BtfVar,
 } from "../btf/index.js";
 import { type ElfFile, type ElfSymbol, SymbolBinding, SymbolType } from "../elf/index.js";
 import { ObjectError } from "../errors.js";
+import { type ExternChange, externTypes } from "./extern-btf.js";
+import { EXTERN_SECTIONS, type Externs } from "./externs.js";
 import { isHidden } from "./functions.js";
 import type { ObjectSections } from "./section-walk.js";
 
 /** Extern sections exist in BTF only; nothing in the ELF file corresponds to them. */
-const EXTERN_SECTIONS: readonly string[] = [".kconfig", ".ksyms"];
+const externSections: readonly string[] = EXTERN_SECTIONS;
 
 /**
- * Returns `btf` with DATASECs completed and with hidden variables and sub-programs made static; ids and string offsets
- * are unchanged. Returns `btf` itself when there is nothing to do.
+ * Returns `btf` with DATASECs completed, externs defined, and hidden variables and sub-programs made static; ids and
+ * string offsets are unchanged. Returns `btf` itself when there is nothing to do.
  *
  * libbpf: `btf_finalize_data`, and the linkage part of the BTF load (libbpf.md 3.8).
  * @throws ObjectError when a data section or a variable has no counterpart in the ELF file
  */
-export function fixBtf(btf: Btf, elf: ElfFile, sections: ObjectSections): Btf {
+export function fixBtf(btf: Btf, elf: ElfFile, sections: ObjectSections, externs: Externs): Btf {
   const symbols = globalSymbols(elf, sections.text?.index);
-  const changes: (BtfDataSec | BtfVar | BtfFunc)[] = [];
+  const ofExterns = externTypes(btf, externs);
+  const changes: ExternChange[] = [...ofExterns.changes];
   for (let id = btf.firstId; id < btf.typeCount; id++) {
     const kind = btf.kindOf(id);
     if (kind === BtfKind.DataSec) {
       const datasec = btf.type(id) as BtfDataSec;
-      if (!EXTERN_SECTIONS.includes(datasec.name)) changes.push(...hiddenVariables(btf, datasec, symbols.variables));
+      if (externSections.includes(datasec.name)) continue;
+      changes.push(...hiddenVariables(btf, datasec, symbols.variables));
       const fixed = fixDataSec(btf, elf, datasec, symbols.variables);
       if (fixed !== datasec) changes.push(fixed);
     } else if (kind === BtfKind.Func && symbols.hiddenFunctions.has(btf.nameOf(id))) {
@@ -44,6 +47,7 @@ export function fixBtf(btf: Btf, elf: ElfFile, sections: ObjectSections): Btf {
   }
   if (changes.length === 0) return btf;
   const builder = BtfBuilder.from(btf);
+  if (ofExterns.added !== undefined) builder.addType(ofExterns.added);
   for (const type of changes) builder.replaceType(type.id, type);
   return Btf.parse(builder.build());
 }
@@ -83,7 +87,7 @@ function hiddenVariables(btf: Btf, datasec: BtfDataSec, symbols: ReadonlyMap<str
 function fixDataSec(btf: Btf, elf: ElfFile, datasec: BtfDataSec, symbols: ReadonlyMap<string, ElfSymbol>): BtfDataSec {
   let { size, variables } = datasec;
   // The compiler leaves zeros, a static linker has filled in everything already.
-  if (size === 0 && !EXTERN_SECTIONS.includes(datasec.name)) {
+  if (size === 0) {
     size = sectionSize(elf, datasec.name);
     variables = variables.map((entry) => placeVariable(btf, elf, datasec.name, entry, size, symbols));
   }

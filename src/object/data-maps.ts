@@ -5,7 +5,7 @@ import { SectionType } from "../elf/index.js";
 import { ObjectError } from "../errors.js";
 import { dataMapName } from "./names.js";
 import type { DataSection } from "./section-walk.js";
-import type { MapSpec } from "./spec.js";
+import type { DataSectionKind, MapSpec } from "./spec.js";
 import { MapFlag, MapPinning, MapType } from "./uapi.js";
 
 /**
@@ -23,6 +23,13 @@ export function dataMaps(objectName: string, sections: readonly DataSection[], b
   });
 }
 
+/** The map of the Kconfig externs, which have `size` bytes together; undefined when there are none. */
+export function kconfigMap(objectName: string, size: number, btf: Btf | undefined): MapSpec | undefined {
+  if (size === 0) return undefined;
+  const section = { name: ".kconfig", size };
+  return mapSpec(objectName, section, "kconfig", summarise(btf, section.name), () => new Uint8Array(size));
+}
+
 function dataMap(objectName: string, { section, kind }: DataSection, variables: Variables): MapSpec {
   const { last } = variables;
   if (last !== undefined && last.end > section.size) {
@@ -30,7 +37,19 @@ function dataMap(objectName: string, { section, kind }: DataSection, variables: 
     throw new ObjectError("OBJECT_INVALID", reason, { section: section.name, offset: section.size });
   }
   // A copy, because users write into it. The zeros of .bss exist nowhere else, and are made only when asked for.
-  let copy: Uint8Array | undefined = section.type === SectionType.NOBITS ? undefined : section.data.slice();
+  const copy = section.type === SectionType.NOBITS ? undefined : section.data.slice();
+  return mapSpec(objectName, section, kind, variables, () => copy ?? section.data);
+}
+
+function mapSpec(
+  objectName: string,
+  section: { readonly name: string; readonly size: number },
+  kind: DataSectionKind,
+  variables: Variables,
+  image: () => Uint8Array,
+): MapSpec {
+  const isConstant = kind === "rodata" || kind === "kconfig";
+  let bytes: Uint8Array | undefined;
   return {
     name: dataMapName(objectName, section.name),
     sectionName: section.name,
@@ -39,7 +58,7 @@ function dataMap(objectName: string, { section, kind }: DataSection, variables: 
     keySize: 4,
     valueSize: section.size,
     maxEntries: 1,
-    flags: (kind === "rodata" ? MapFlag.RDONLY_PROG : 0) | (variables.visible ? MapFlag.MMAPABLE : 0),
+    flags: (isConstant ? MapFlag.RDONLY_PROG : 0) | (variables.visible ? MapFlag.MMAPABLE : 0),
     mapExtra: 0n,
     numaNode: 0,
     pinning: MapPinning.none,
@@ -48,10 +67,11 @@ function dataMap(objectName: string, { section, kind }: DataSection, variables: 
     inner: undefined,
     slots: [],
     get initialValue() {
-      return copy ?? section.data;
+      bytes ??= image();
+      return bytes;
     },
-    set initialValue(bytes) {
-      copy = bytes;
+    set initialValue(changed) {
+      bytes = changed;
     },
     autocreate: true,
   };

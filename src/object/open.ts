@@ -5,10 +5,10 @@ import { parseElf } from "../elf/index.js";
 import { BtfError, withLocation } from "../errors.js";
 import { log } from "../log.js";
 import { fixBtf } from "./btf-fixup.js";
-import { dataMaps } from "./data-maps.js";
+import { dataMaps, kconfigMap } from "./data-maps.js";
 import { assignDebugInfo } from "./debug-info.js";
 import { assignExceptionCallbacks } from "./exception-callbacks.js";
-import { Externs } from "./externs.js";
+import { collectExterns } from "./externs.js";
 import { readFunctions } from "./functions.js";
 import { type DeclaredMap, readMapDefinitions } from "./map-definitions.js";
 import { readInitialSlots } from "./map-slots.js";
@@ -37,13 +37,15 @@ export function openObject(bytes: Uint8Array, options: OpenObjectOptions): Objec
   const sections = walkSections(elf);
   const functions = readFunctions(elf, sections.code);
   const compiled = readBtf(sections);
-  const btf = compiled && fixBtf(compiled, elf, sections);
+  const externs = collectExterns(elf, compiled);
+  const btf = compiled && fixBtf(compiled, elf, sections, externs);
   const ext = btf && readBtfExt(sections, btf);
   if (ext !== undefined) assignDebugInfo(elf, ext, functions);
 
   const declared = declaredMaps(sections, btf, options);
   readInitialSlots(elf, sections, declared, functions);
   const globals = dataMaps(options.name, sections.data, btf);
+  const kconfig = kconfigMap(options.name, externs.kconfigSize, btf);
 
   if (btf !== undefined) assignExceptionCallbacks(btf, functions);
   collectRelocations({
@@ -52,7 +54,8 @@ export function openObject(bytes: Uint8Array, options: OpenObjectOptions): Objec
     functions,
     maps: new Map(declared.map(({ offset, spec }) => [offset, spec])),
     dataMaps: new Map(sections.data.map(({ section }, i) => [section.index, globals[i]!])),
-    externs: new Externs(btf),
+    externs,
+    kconfig,
   });
   return {
     name: options.name,
@@ -61,7 +64,8 @@ export function openObject(bytes: Uint8Array, options: OpenObjectOptions): Objec
     kernelVersion: sections.version,
     programs: functions.programs,
     subprograms: functions.subprograms,
-    maps: [...declared.map(({ spec }) => spec), ...globals],
+    maps: [...declared.map(({ spec }) => spec), ...globals, ...(kconfig === undefined ? [] : [kconfig])],
+    externs: externs.specs,
     btf,
   };
 }

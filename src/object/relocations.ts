@@ -10,12 +10,11 @@ import {
   parseRelocations,
   SectionType,
   SpecialSection,
-  SymbolBinding,
   SymbolType,
 } from "../elf/index.js";
 import { ObjectError, withLocation } from "../errors.js";
 import { BPF_PSEUDO, INSN_SIZE, type Insn, isLdimm64, Opcode, readInsn } from "../insn/index.js";
-import type { Externs } from "./externs.js";
+import { type Externs, isExtern } from "./externs.js";
 import type { FunctionDraft, ObjectFunctions } from "./functions.js";
 import { sectionKind, unsupportedFeature } from "./section-kinds.js";
 import type { ObjectSections } from "./section-walk.js";
@@ -31,6 +30,8 @@ export interface RelocationTargets {
   /** By section index. */
   readonly dataMaps: ReadonlyMap<number, MapSpec>;
   readonly externs: Externs;
+  /** The map of the Kconfig externs, if there are any. */
+  readonly kconfig: MapSpec | undefined;
 }
 
 /**
@@ -157,14 +158,16 @@ class Resolver {
     return this.#load(symbol, section, insn, insnIndex);
   }
 
-  #extern({ name, type, binding }: ElfSymbol, insn: Insn, insnIndex: number): RelocationSpec {
-    const weak = binding === SymbolBinding.WEAK;
-    if (type !== SymbolType.NOTYPE || name === "" || !(weak || binding === SymbolBinding.GLOBAL)) {
-      throw invalid(`symbol \`${name}\` is undefined and no extern either`);
-    }
-    const { sectionName, typeId, isFunction } = this.#targets.externs.declaration(name);
-    if (insn.opcode === Opcode.CALL && !isFunction) throw invalid(`a call of \`${name}\`, which is no function`);
-    return { kind: "extern", insnIndex, name, weak, sectionName, typeId };
+  #extern(symbol: ElfSymbol, insn: Insn, insnIndex: number): RelocationSpec {
+    const { name } = symbol;
+    if (!isExtern(symbol)) throw invalid(`symbol \`${name}\` is undefined and no extern either`);
+    const { externs, kconfig } = this.#targets;
+    const extern = externs.get(name);
+    const isCall = insn.opcode === Opcode.CALL;
+    if (isCall && extern.kind !== "ksymFunction") throw invalid(`a call of \`${name}\`, which is no function`);
+    if (extern.kind !== "kconfig") return { kind: "extern", insnIndex, extern };
+    // There is a map when there is an extern for it.
+    return { kind: "data", insnIndex, map: kconfig!, offset: extern.offset };
   }
 
   #sectionOf({ name, sectionIndex }: ElfSymbol): ElfSection {

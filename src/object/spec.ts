@@ -15,26 +15,59 @@ export type RelocationSpec =
   | { readonly kind: "call"; readonly insnIndex: number; readonly target: FunctionSpec }
   /** ldimm64 that wants the address of a function of the same object (callbacks). */
   | { readonly kind: "function"; readonly insnIndex: number; readonly target: FunctionSpec }
-  /** ldimm64 or call that refers to an undefined symbol. */
+  /** ldimm64 or call that refers to a kernel symbol. Kconfig externs are `data` of the map `.kconfig`. */
   | ExternRelocationSpec
   /** ldimm64 of something that bpfkit does not handle (arena globals, jump tables, struct_ops data); linking refuses it. */
   | { readonly kind: "unsupported"; readonly insnIndex: number; readonly sectionName: string; readonly what: string };
 
-/** A reference to something that only the running kernel can supply. */
+/** A reference to something of the running kernel: a call of a function, or an ldimm64 of an address. */
 export interface ExternRelocationSpec {
   readonly kind: "extern";
   readonly insnIndex: number;
+  readonly extern: KsymVariableSpec | KsymFunctionSpec;
+}
+
+/** An undefined symbol that only the running kernel can supply: declared `__kconfig` or `__ksym` in C. */
+export type ExternSpec = KconfigExternSpec | KsymVariableSpec | KsymFunctionSpec;
+
+interface ExternBase {
+  /** As declared, with a flavor (`name___flavor`) if it has one. */
   readonly name: string;
   /** Weak externs may stay unresolved. */
   readonly weak: boolean;
-  /** The DATASEC that declares it. */
-  readonly sectionName: ExternSectionName;
   /** BTF id of the VAR or FUNC. */
   readonly typeId: number;
 }
 
-/** Sections that exist in BTF only. */
-export type ExternSectionName = ".kconfig" | ".ksyms";
+/** What values a Kconfig extern takes: `bool`, one byte, `enum libbpf_tristate`, an integer, or an array of char. */
+export type KconfigValueKind = "bool" | "char" | "tristate" | "integer" | "string";
+
+/** A configuration value of the kernel, `CONFIG_…`, or one that the loader makes up, `LINUX_…`. */
+export interface KconfigExternSpec extends ExternBase {
+  readonly kind: "kconfig";
+  readonly valueKind: KconfigValueKind;
+  /** True for signed integers. */
+  readonly signed: boolean;
+  /** Bytes. */
+  readonly size: number;
+  readonly alignment: number;
+  /** Bytes from the start of the map `.kconfig`. */
+  readonly offset: number;
+}
+
+/** A variable of the kernel. */
+export interface KsymVariableSpec extends ExternBase {
+  readonly kind: "ksymVariable";
+  /** Its type in the object's BTF, behind modifiers and typedefs; 0 when it was declared `void`, for the address alone. */
+  readonly valueTypeId: number;
+}
+
+/** A function of the kernel that programs may call (kfunc). */
+export interface KsymFunctionSpec extends ExternBase {
+  readonly kind: "ksymFunction";
+  /** FUNC_PROTO in the object's BTF. */
+  readonly protoTypeId: number;
+}
 
 /** A function of the object: an entry program, or a sub-program of `.text`. */
 export interface FunctionSpec {
@@ -77,8 +110,8 @@ export interface ProgramSpec extends FunctionSpec {
   readonly exceptionCallback: FunctionSpec | undefined;
 }
 
-/** Which global-data section a map is made from. */
-export type DataSectionKind = "data" | "rodata" | "bss";
+/** Which global-data section a map is made from; `kconfig` exists in BTF only, and load() fills it. */
+export type DataSectionKind = "data" | "rodata" | "bss" | "kconfig";
 
 /** What one slot of a map holds from the beginning (`.values = { [2] = &other }` in C). */
 export type MapSlot =
@@ -113,7 +146,10 @@ export interface MapSpec {
   readonly inner: MapSpec | undefined;
   /** What load() puts into slots, by ascending index. Empty for all but maps of maps and program arrays. */
   readonly slots: readonly MapSlot[];
-  /** Data maps: a private copy of the section's bytes, zeros for .bss (made on first use); written by the user before load. */
+  /**
+   * Data maps: a private copy of the section's bytes, zeros for .bss and .kconfig (made on first use); written by the user
+   * before load, .kconfig by the loader.
+   */
   initialValue: Uint8Array | undefined;
   autocreate: boolean;
 }
@@ -130,8 +166,13 @@ export interface ObjectSpec {
   readonly programs: readonly ProgramSpec[];
   /** All functions that are no entry programs. */
   readonly subprograms: readonly FunctionSpec[];
-  /** `.maps` in declaration order, then data sections in section order. */
+  /** `.maps` in declaration order, then data sections in section order, then `.kconfig`. */
   readonly maps: readonly MapSpec[];
-  /** With DATASEC sizes, offsets and linkage fixed up (libbpf.md 3.1 step 6); replaced when a data map is resized. */
+  /** Sorted: Kconfig externs as they lie in `.kconfig`, then kernel symbols by name. */
+  readonly externs: readonly ExternSpec[];
+  /**
+   * With DATASEC sizes, offsets and linkage fixed up, externs included (libbpf.md 3.1 steps 5 and 6); replaced when a data
+   * map is resized.
+   */
   btf: Btf | undefined;
 }

@@ -25,7 +25,7 @@ function openAndRelocate(bytes: Uint8Array): void {
     if (map.data !== undefined)
       for (const name of Object.keys(map.data.variables)) attempt(() => map.data!.variables[name]);
   }
-  const relocator = new ProgramRelocator(obj.btf, target);
+  const relocator = new ProgramRelocator(obj.btf, { kernel: target });
   for (const program of obj.programs) attempt(() => relocator.relocate(program.spec));
 }
 

@@ -8,6 +8,8 @@ ulimit -l unlimited
 ulimit -c 0
 # Where distributions keep the configuration, for CONFIG_ externs.
 mount -t tmpfs tmpfs /boot && ln -s "/lib/modules/$MATRIX_RELEASE/config" "/boot/config-$MATRIX_RELEASE"
+# A module whose types and functions the tests of externs use.
+"$MATRIX_TOOLS/modprobe" nf_conntrack
 cd "$MATRIX_DIRECTORY" || exit 126
 logged=$(dmesg | wc -l)
 bash -c "$MATRIX_COMMAND"

@@ -102,6 +102,7 @@ function guestScript(guest: Bootable, directory: string, shellCommand: string): 
     PATH: process.env.PATH ?? "/usr/bin:/bin",
     MATRIX_KERNEL: guest.kernel.name,
     MATRIX_RELEASE: guest.image.version,
+    MATRIX_TOOLS: join(guest.tools.path, "bin"),
     MATRIX_DIRECTORY: directory,
     MATRIX_COMMAND: shellCommand,
   };

@@ -105,11 +105,13 @@ describe("relocations", () => {
     file.relocate(xdp, 0, file.extern("CONFIG_HZ"));
     file.relocate(xdp, 16, file.extern("ksym", true));
     file.relocate(xdp, 32, file.extern("kfunc", true), 10);
-    expect(relocationsOf(open(file))).toEqual([
-      { kind: "extern", insnIndex: 0, name: "CONFIG_HZ", weak: false, sectionName: ".kconfig", typeId: ids[0] },
-      { kind: "extern", insnIndex: 2, name: "ksym", weak: true, sectionName: ".ksyms", typeId: ids[1] },
-      { kind: "extern", insnIndex: 4, name: "kfunc", weak: true, sectionName: ".ksyms", typeId: ids[2] },
+    const spec = open(file);
+    expect(relocationsOf(spec)).toMatchObject([
+      { kind: "data", insnIndex: 0, map: { sectionName: ".kconfig" }, offset: 0 },
+      { kind: "extern", insnIndex: 2, extern: { kind: "ksymVariable", name: "ksym", weak: true, typeId: ids[1] } },
+      { kind: "extern", insnIndex: 4, extern: { kind: "ksymFunction", name: "kfunc", weak: true, typeId: ids[2] } },
     ]);
+    expect(spec.externs.map(({ name }) => name)).toEqual(["CONFIG_HZ", "kfunc", "ksym"]);
   });
 
   it.each([

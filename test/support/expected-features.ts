@@ -20,6 +20,8 @@ const profiles: Readonly<Record<string, Profile>> = {
   native: {
     absent: {
       virtual_machine: "it is the machine's own kernel: one refused program has brought it down before",
+      conntrack_functions: "built without modules",
+      ksym_variable: "built without CONFIG_KALLSYMS_ALL",
       kprobe: NO_KPROBES,
       kretprobe: NO_KPROBES,
       kprobe_multi: NO_KPROBES,
@@ -32,7 +34,7 @@ const profiles: Readonly<Record<string, Profile>> = {
       sched_ext: "built without CONFIG_SCHED_CLASS_EXT",
     },
   },
-  "5.10": {},
+  "5.10": { absent: { btf_variable: "pahole was too old for variables" } },
   "6.1": { absent: { kprobe_multi: "built without CONFIG_FPROBE" } },
   "6.12": { absent: { sched_ext: "built without CONFIG_SCHED_CLASS_EXT" } },
   "6.18": {},

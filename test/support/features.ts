@@ -74,6 +74,18 @@ export const features = {
   lsm: { what: "programs on security hooks", since: "5.7", probe: tracing.tracingProbe("lsm") },
   iter: { what: "iterators (over tasks)", since: "5.8", probe: tracing.iteratorProbe },
 
+  btf_variable: { what: "per-CPU variables in the kernel's BTF", since: "5.10", probe: tracing.btfVariableProbe },
+  ksym_variable: {
+    what: "addresses of the kernel's per-CPU variables, for programs that read them",
+    since: "5.10",
+    probe: tracing.symbolProbe("runqueues"),
+  },
+  conntrack_functions: {
+    what: "functions of the module nf_conntrack for programs",
+    since: "6.0",
+    probe: tracing.moduleFunctionProbe("nf_conntrack", "bpf_skb_ct_lookup"),
+  },
+
   netns: { what: "a network namespace of one's own", since: "3.0", probe: () => net.inNewNetwork(() => undefined) },
   veth: { what: "pairs of virtual network devices", since: "2.6.24", probe: net.deviceKindProbe("veth") },
   netkit: { what: "netkit devices", since: "6.7", probe: net.deviceKindProbe("netkit") },

@@ -219,6 +219,29 @@ function tracefs(own: (fd: number) => number): string {
   return path;
 }
 
+/** The kernel shows where a symbol lies. */
+export function symbolProbe(name: string): () => void {
+  return () => {
+    const line = new RegExp(`^([0-9a-f]+) \\w ${name}$`, "m").exec(readFileSync("/proc/kallsyms", "latin1"));
+    if (line === null) throw new ProbeError(`/proc/kallsyms has no ${name}`);
+  };
+}
+
+/** The kernel's BTF has a section of its per-CPU variables. */
+export function btfVariableProbe(): void {
+  if (/\0\.data\.\.percpu\0/.test(readFileSync("/sys/kernel/btf/vmlinux", "latin1"))) return;
+  throw new ProbeError("no .data..percpu in the kernel's BTF");
+}
+
+/** A module is loaded whose BTF has a function. */
+export function moduleFunctionProbe(module: string, name: string): () => void {
+  return () => {
+    const path = `/sys/kernel/btf/${module}`;
+    if (!existsSync(path)) throw new ProbeError(`${path} does not exist`);
+    if (!readFileSync(path, "latin1").includes(`\0${name}\0`)) throw new ProbeError(`${path} has no ${name}`);
+  };
+}
+
 /** File offset of an executable's entry point: ELF header and program headers, 64-bit little-endian. */
 function entryOffset(path: string): bigint {
   const head = new Uint8Array(4096);

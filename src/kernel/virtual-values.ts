@@ -1,0 +1,59 @@
+// Facts about the running kernel that are in no configuration, which objects ask for by externs named `LINUX_…`
+// (libbpf.md 3.5). Each is found out once per process.
+
+import { arch } from "node:process";
+import { BPF_CALL_INSN, INSN_SIZE, Opcode, writeInsn } from "../insn/index.js";
+import { progLoad } from "../syscall/index.js";
+import { loadKernelBtf } from "./btf.js";
+import { readKernelSymbols } from "./kallsyms.js";
+import { kernelVersionCode } from "./release.js";
+
+/** UAPI linux/bpf.h. */
+const PROG_TYPE_TRACEPOINT = 5;
+const HELPER_GET_ATTACH_COOKIE = 174;
+
+/** What the kernel puts before the name of a system call's entry, by Node's name of the machine. */
+const syscallPrefixes: Readonly<Record<string, string>> = { x64: "__x64_", arm64: "__arm64_" };
+
+/** The values by name. 0 stands for a kernel version that cannot be told. */
+export const virtualValues: ReadonlyMap<string, () => number> = new Map([
+  ["LINUX_KERNEL_VERSION", kernelVersionCode],
+  ["LINUX_HAS_BPF_COOKIE", once(hasBpfCookie)],
+  ["LINUX_HAS_SYSCALL_WRAPPER", once(hasSyscallWrapper)],
+]);
+
+function once(probe: () => boolean): () => number {
+  let answer: boolean | undefined;
+  return () => {
+    answer ??= probe();
+    return Number(answer);
+  };
+}
+
+/** Whether attached programs can be told apart by a cookie (Linux 5.15): a program that asks for it is accepted. */
+function hasBpfCookie(): boolean {
+  const insns = new Uint8Array(2 * INSN_SIZE);
+  writeInsn(insns, 0, { ...BPF_CALL_INSN, imm: HELPER_GET_ATTACH_COOKIE });
+  writeInsn(insns, 1, { opcode: Opcode.EXIT, dst: 0, src: 0, off: 0, imm: 0 });
+  const { fd } = progLoad({ type: PROG_TYPE_TRACEPOINT, insns, license: "GPL" });
+  fd?.close();
+  return fd !== undefined;
+}
+
+/** Whether entries of system calls take their arguments in a `struct pt_regs` and have a name that says so (Linux 4.17). */
+function hasSyscallWrapper(): boolean {
+  const prefix = syscallPrefixes[arch];
+  if (prefix === undefined) return false;
+  const name = `${prefix}sys_bpf`;
+  try {
+    // Ten times faster than the list of symbols, where it is there and complete.
+    if (loadKernelBtf("nothing").findByName(name, "func") !== undefined) return true;
+  } catch {
+    // No BTF: the names tell.
+  }
+  try {
+    return readKernelSymbols([name]).addresses.has(name);
+  } catch {
+    return false;
+  }
+}
