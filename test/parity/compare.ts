@@ -143,7 +143,7 @@ class Comparison {
     this.#compareBtf(libbpf.btfs, bpfkit.btfs);
     for (const key of new Set([...libbpf.contents.keys(), ...bpfkit.contents.keys()])) {
       const [ours, theirs] = [bpfkit.contents.get(key), libbpf.contents.get(key)];
-      if (ours !== theirs) this.add("initial value", key, ...firstUnequal(theirs ?? "nothing", ours ?? "nothing"));
+      if (ours !== theirs) this.add("initial value", key, ...firstUnequal(valueText(theirs), valueText(ours)));
     }
     for (const effect of new Set([...libbpf.effects, ...bpfkit.effects])) {
       const did = (recording: Recording) => (recording.effects.includes(effect) ? "done" : "not done");
@@ -219,6 +219,12 @@ class Comparison {
       if (theirs !== ours) this.add("BTF", "", ...firstUnequal(theirs ?? "nothing", ours ?? "nothing"));
     }
   }
+}
+
+/** Zeros in words: a value that begins with zeros must not pass for one that is all zeros. */
+function valueText(value: string | undefined): string {
+  if (value === undefined) return "nothing";
+  return /^0+$/.test(value) ? `zeros, ${value.length / 2} bytes` : value;
 }
 
 /** A tally of nothing. */
