@@ -2,6 +2,7 @@
 // whose program or map, and both sides in words.
 
 import { formatInsn } from "../../src/insn/index.js";
+import type { Fact } from "./facts.js";
 import type { LoaderReport } from "./loader-report.js";
 import type { LoaderRun } from "./oracle.js";
 import type { RecordedInsn, RecordedMap, RecordedProgram, Recording } from "./recording.js";
@@ -53,6 +54,8 @@ export interface ObjectComparison {
   readonly programs: Tally;
   readonly maps: Tally;
   readonly btf: Tally;
+  /** What the object uses, for explanations. */
+  readonly facts: readonly Fact[];
   readonly differences: readonly Difference[];
 }
 
@@ -63,7 +66,11 @@ export interface Pair {
 }
 
 /** Compares an object. `each`: the runs program by program, made when loading all at once failed. */
-export function compareObject(object: string, whole: Pair, each: Pair | undefined): ObjectComparison {
+export function compareObject(
+  { name: object, facts }: { readonly name: string; readonly facts: readonly Fact[] },
+  whole: Pair,
+  each: Pair | undefined,
+): ObjectComparison {
   const { libbpf, bpfkit } = each ?? whole;
   const opened = who(whole, (report) => report.opened);
   const loaded = who(whole, (report) => report.loaded);
@@ -78,12 +85,18 @@ export function compareObject(object: string, whole: Pair, each: Pair | undefine
     }
     comparison.recordings(libbpf.recording, bpfkit.recording, [libbpf.report, bpfkit.report]);
   }
-  return { object, opened, loaded, ...comparison.result() };
+  const refused = opened === "both" && [libbpf, bpfkit].every(({ report }) => !loadedAny(report));
+  return { object, opened, loaded, facts: refused ? [...facts, "nothing loads"] : facts, ...comparison.result() };
 }
 
 function who({ libbpf, bpfkit }: Pair, can: (report: LoaderReport) => boolean): Who {
   if (can(libbpf.report)) return can(bpfkit.report) ? "both" : "libbpf";
   return can(bpfkit.report) ? "bpfkit" : "none";
+}
+
+/** True when a program loaded, or there was none to load. */
+function loadedAny({ loaded, programs }: LoaderReport): boolean {
+  return loaded || programs.some((program) => program.error === undefined);
 }
 
 function outcome(report: LoaderReport): string {
@@ -137,8 +150,8 @@ class Comparison {
   recordings(libbpf: Recording, bpfkit: Recording, reports: readonly LoaderReport[]): void {
     this.#comparePrograms(libbpf.programs, bpfkit.programs);
     // A side that loaded nothing has, in consequence, no maps: the missing programs say it already.
-    const loaded = reports.map((report) => report.programs.some((program) => program.error === undefined));
-    if (loaded[0] !== loaded[1]) return;
+    const [theirs, ours] = reports.map(loadedAny);
+    if (theirs !== ours) return;
     this.#compareMaps(libbpf.maps, bpfkit.maps);
     this.#compareBtf(libbpf.btfs, bpfkit.btfs);
     for (const key of new Set([...libbpf.contents.keys(), ...bpfkit.contents.keys()])) {

@@ -1,8 +1,9 @@
 // Many objects, two at a time, with a line on the terminal that tells how far it is.
 
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { compareObject, type ObjectComparison } from "./compare.js";
+import { factsOf } from "./facts.js";
 import type { Oracle } from "./oracle.js";
 
 /** An object file. */
@@ -55,7 +56,7 @@ async function compareOne(oracle: Oracle, { path, name }: ObjectFile): Promise<O
   const { libbpf, bpfkit } = whole;
   const openedByBoth = libbpf.report.opened && bpfkit.report.opened;
   const apart = openedByBoth && !(libbpf.report.loaded && bpfkit.report.loaded);
-  return compareObject(name, whole, apart ? await runs(true) : undefined);
+  return compareObject({ name, facts: factsOf(readFileSync(path)) }, whole, apart ? await runs(true) : undefined);
 }
 
 /** One line that is written over on a terminal, and a line every 15 seconds elsewhere. Short work tells nothing. */

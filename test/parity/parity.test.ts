@@ -60,6 +60,7 @@ function blob(strings: string): string {
   return Buffer.concat([header, Buffer.from(strings, "latin1")]).toString("hex");
 }
 
+const subject = { name: "a.o", facts: [] };
 const fine: LoaderReport = { opened: true, loaded: true, programs: [{ name: "on_exec" }] };
 
 function run(events: readonly SpyEvent[], report: LoaderReport = fine) {
@@ -69,7 +70,7 @@ function run(events: readonly SpyEvent[], report: LoaderReport = fine) {
 /** Both sides give the same, but for `change` in the events of one command. */
 function compare(command: string, change: Readonly<Record<string, unknown>>): ObjectComparison {
   const changed = log.map((event) => (event.cmd === command ? ({ ...event, ...change } as SpyEvent) : event));
-  return compareObject("a.o", { libbpf: run(log), bpfkit: run(changed) }, undefined);
+  return compareObject(subject, { libbpf: run(log), bpfkit: run(changed) }, undefined);
 }
 
 function kinds({ differences }: ObjectComparison): string[] {
@@ -106,11 +107,14 @@ describe("a recording", () => {
       { ...programEvent, name: "" },
       { ...programEvent, name: "libbpf_nametest" },
       { ...mapEvent, name: "libbpf_mmap" },
+      { cmd: "MAP_CREATE", ret: 7, faked: 0, name: "arr", map_type: 2, key_size: 4, value_size: 1, max_entries: 1 },
       { ...btfEvent, btf: blob("\0int\0x\0a\0") },
     ];
     const refused = { ...programEvent, ret: -13 };
     const recording = recordingOf([...probes, ...log.slice(0, 3), refused, { ...refused, log_level: 1 }]);
     expect(recording).toEqual(recordingOf(log));
+    // A map of the object may have a probe's name.
+    expect(recordingOf([{ ...mapEvent, name: "arr" }]).maps).toHaveLength(1);
     // Twice accepted is twice loaded.
     expect(recordingOf([...log, programEvent]).programs).toHaveLength(2);
   });
@@ -152,11 +156,11 @@ describe("two recordings", () => {
     const freeze: SpyEvent = { cmd: "MAP_FREEZE", ret: 0, faked: 0, map: { kind: "map", name: "o.data" } };
     const more = run([...log, freeze]);
     const expected = ["BTF: ", "initial value: :o.data[00000000]", "effect: freeze :o.data"];
-    expect(kinds(compareObject("a.o", { libbpf: more, bpfkit: lacking }, undefined))).toEqual([
+    expect(kinds(compareObject(subject, { libbpf: more, bpfkit: lacking }, undefined))).toEqual([
       "map missing: counts",
       ...expected,
     ]);
-    expect(kinds(compareObject("a.o", { libbpf: lacking, bpfkit: more }, undefined))).toEqual([
+    expect(kinds(compareObject(subject, { libbpf: lacking, bpfkit: more }, undefined))).toEqual([
       "map extra: counts",
       ...expected,
     ]);
@@ -178,32 +182,32 @@ describe("an object", () => {
   const unopened: LoaderReport = { opened: false, loaded: false, programs: [], error: "damaged" };
 
   it("that only libbpf opens is one difference", () => {
-    const comparison = compareObject("a.o", { libbpf: run(log), bpfkit: run([], unopened) }, undefined);
+    const comparison = compareObject(subject, { libbpf: run(log), bpfkit: run([], unopened) }, undefined);
     expect(comparison).toMatchObject({ opened: "libbpf", loaded: "libbpf" });
     expect(kinds(comparison)).toEqual(["open: "]);
   });
 
   it("that nobody opens or loads is none", () => {
-    const none = compareObject("a.o", { libbpf: run([], unopened), bpfkit: run([], unopened) }, undefined);
+    const none = compareObject(subject, { libbpf: run([], unopened), bpfkit: run([], unopened) }, undefined);
     expect(none).toMatchObject({ opened: "none", loaded: "none", differences: [] });
     const both = { libbpf: run([], failed), bpfkit: run([], failed) };
-    expect(compareObject("a.o", both, both)).toMatchObject({ opened: "both", loaded: "none", differences: [] });
+    expect(compareObject(subject, both, both)).toMatchObject({ opened: "both", loaded: "none", differences: [] });
   });
 
   it("that only libbpf loads is a missing program, with bpfkit's words and no consequences", () => {
     const pair = { libbpf: run(log), bpfkit: run([], failed) };
-    const comparison = compareObject("a.o", pair, pair);
+    const comparison = compareObject(subject, pair, pair);
     expect(comparison).toMatchObject({ loaded: "libbpf", programs: { onlyLibbpf: 1 } });
     expect(comparison.differences).toEqual([
       { object: "a.o", kind: "program missing", subject: "on_exec", libbpf: "loads", bpfkit: "no" },
     ]);
-    const reversed = compareObject("a.o", { libbpf: pair.bpfkit, bpfkit: pair.libbpf }, undefined);
+    const reversed = compareObject(subject, { libbpf: pair.bpfkit, bpfkit: pair.libbpf }, undefined);
     expect(kinds(reversed)).toEqual(["program extra: on_exec"]);
   });
 
   it("that loads in parts but not as a whole is a difference even when all its parts are the same", () => {
     const whole = { libbpf: run(log), bpfkit: run(log, failed) };
-    const comparison = compareObject("a.o", whole, { libbpf: run(log), bpfkit: run(log) });
+    const comparison = compareObject(subject, whole, { libbpf: run(log), bpfkit: run(log) });
     expect(kinds(comparison)).toEqual(["load: "]);
   });
 });
@@ -239,7 +243,16 @@ describe("the report", () => {
   };
   const comparisonOf = (object: string, differences: Difference[]): ObjectComparison => {
     const tally = { equal: 2, different: 1, onlyLibbpf: differences.length, onlyBpfkit: 0 };
-    return { object, opened: "both", loaded: "libbpf", programs: tally, maps: tally, btf: tally, differences };
+    return {
+      object,
+      opened: "both",
+      loaded: "libbpf",
+      programs: tally,
+      maps: tally,
+      btf: tally,
+      facts: [],
+      differences,
+    };
   };
   const comparisons = [
     comparisonOf("a.o", [missing("a.o", gap), missing("a.o", gap)]),
@@ -251,7 +264,7 @@ describe("the report", () => {
       const value = (hex: string): SpyEvent => ({ ...valueEvent, value: hex });
       const bpfkit = ours === undefined ? [] : [value(ours)];
       const pair = { libbpf: run([programEvent, value(theirs)]), bpfkit: run([programEvent, ...bpfkit]) };
-      return compareObject("a.o", pair, undefined).differences.map((difference) => explain(difference)?.name);
+      return compareObject(subject, pair, undefined).differences.map((difference) => explain(difference, [])?.name);
     };
     expect(explained("00".repeat(64), undefined)).toEqual(["zeros are not written"]);
     expect(explained(`${"00".repeat(64)}01`, undefined)).toEqual([undefined]);

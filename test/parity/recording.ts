@@ -145,7 +145,7 @@ export function recordingOf(events: readonly SpyEvent[]): Recording {
         break;
       }
       case "MAP_CREATE": {
-        if (probeNames.test(event.name ?? "")) break;
+        if (probeNames.test(event.name ?? "") || isProbeMap(event)) break;
         const map = recordMap(event);
         maps.set(JSON.stringify(map), map);
         break;
@@ -173,6 +173,11 @@ export function recordingOf(events: readonly SpyEvent[]): Recording {
 
 function isProbe({ name = "" }: SpyEvent): boolean {
   return name === "" || probeNames.test(name);
+}
+
+/** The map of libbpf's probe for offsets in 64-bit loads, whose name an object may use as well. */
+function isProbeMap({ name, key_size: key, value_size: value, max_entries: entries, btf }: SpyEvent): boolean {
+  return name === "arr" && key === 4 && value === 1 && entries === 1 && btf === undefined;
 }
 
 function recordProgram(event: SpyEvent): RecordedProgram {

@@ -17,8 +17,9 @@ export interface DifferenceGroup {
 /** Sorts differences into groups: unexplained ones first, then by the number of objects. */
 export function groupDifferences(comparisons: readonly ObjectComparison[]): DifferenceGroup[] {
   const groups = new Map<string, { explanation: Explanation | undefined; title: string; differences: Difference[] }>();
-  for (const difference of comparisons.flatMap((comparison) => comparison.differences)) {
-    const explanation = explain(difference);
+  const all = comparisons.flatMap(({ differences, facts }) => differences.map((difference) => ({ difference, facts })));
+  for (const { difference, facts } of all) {
+    const explanation = explain(difference, facts);
     const title = explanation?.name ?? difference.kind;
     const key = `${explanation === undefined} ${title}`;
     const group = groups.get(key) ?? { explanation, title, differences: [] };
