@@ -4,17 +4,10 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { compareObject, type ObjectComparison } from "./compare.js";
 import { factsOf } from "./facts.js";
-import type { Oracle } from "./oracle.js";
-
-/** An object file. */
-export interface ObjectFile {
-  readonly path: string;
-  /** Below the folder that was asked for. */
-  readonly name: string;
-}
+import type { ObjectFile, Oracle } from "./oracle.js";
 
 /** All objects of folders and files, sorted. @throws Error when a path does not exist */
-export function findObjects(places: readonly string[], only: RegExp | undefined): ObjectFile[] {
+export function findObjects(places: readonly string[]): ObjectFile[] {
   const files = places.flatMap((place) => {
     if (!existsSync(place)) throw new Error(`${place} does not exist`);
     if (!statSync(place).isDirectory()) return [{ path: place, name: relative(dirname(place), place) }];
@@ -22,9 +15,25 @@ export function findObjects(places: readonly string[], only: RegExp | undefined)
       .filter((name) => name.endsWith(".o"))
       .map((name) => ({ path: join(place, name), name }));
   });
-  return files
-    .filter(({ name }) => only === undefined || only.test(name))
-    .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  return files.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+}
+
+/**
+ * The kernel's CO-RE selftests below a folder: every `test_core_reloc_X` with each of the objects `btf__core_reloc_Y` that
+ * hold nothing but types to relocate it against, where X begins with the first part of Y.
+ */
+export function corePairs(objects: readonly ObjectFile[]): ObjectFile[] {
+  const part = (name: string, prefix: string): string | undefined =>
+    name.startsWith(prefix) ? name.slice(prefix.length).replace(/(__|\.).*/, "") : undefined;
+  return objects.flatMap((object) => {
+    const tested = part(object.name, "test_core_reloc_");
+    if (tested === undefined) return [];
+    return objects.flatMap((types): ObjectFile[] => {
+      const described = part(types.name, "btf__core_reloc_");
+      if (described === undefined || !tested.startsWith(described)) return [];
+      return [{ path: object.path, name: `${object.name} with ${types.name}`, btf: types.path }];
+    });
+  });
 }
 
 /** Compares all objects; `jobs` of them at a time. */
@@ -47,16 +56,17 @@ export async function compareCorpus(
   return objects.map((object) => results.get(object)!);
 }
 
-async function compareOne(oracle: Oracle, { path, name }: ObjectFile): Promise<ObjectComparison> {
+async function compareOne(oracle: Oracle, object: ObjectFile): Promise<ObjectComparison> {
   const runs = async (each: boolean) => ({
-    libbpf: await oracle.run("libbpf", path, each),
-    bpfkit: await oracle.run("bpfkit", path, each),
+    libbpf: await oracle.run("libbpf", object, each),
+    bpfkit: await oracle.run("bpfkit", object, each),
   });
   const whole = await runs(false);
   const { libbpf, bpfkit } = whole;
   const openedByBoth = libbpf.report.opened && bpfkit.report.opened;
   const apart = openedByBoth && !(libbpf.report.loaded && bpfkit.report.loaded);
-  return compareObject({ name, facts: factsOf(readFileSync(path)) }, whole, apart ? await runs(true) : undefined);
+  const facts = factsOf(readFileSync(object.path));
+  return compareObject({ name: object.name, facts }, whole, apart ? await runs(true) : undefined);
 }
 
 /** One line that is written over on a terminal, and a line every 15 seconds elsewhere. Short work tells nothing. */

@@ -8,11 +8,17 @@ import { parseArgs } from "node:util";
 import { BpfObject } from "../../src/index.js";
 import type { LoaderReport, ProgramReport } from "./loader-report.js";
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { each: { type: "boolean" } } });
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { each: { type: "boolean" }, btf: { type: "string" } },
+});
 const [path] = positionals;
-if (path === undefined || positionals.length !== 1) throw new Error("usage: load-object [--each] OBJECT");
+if (path === undefined || positionals.length !== 1) throw new Error("usage: load-object [--each] [--btf FILE] OBJECT");
 const bytes = readFileSync(path);
-const name = basename(path).split(".", 1)[0]!;
+const options = {
+  name: basename(path).split(".", 1)[0]!,
+  ...(values.btf === undefined ? {} : { kernelBtf: values.btf }),
+};
 
 const report = load();
 process.stdout.write(`${JSON.stringify(report)}\n`);
@@ -21,7 +27,7 @@ process.exitCode = report.loaded ? 0 : 1;
 function load(): LoaderReport {
   let object: BpfObject;
   try {
-    object = BpfObject.open(bytes, { name });
+    object = BpfObject.open(bytes, options);
   } catch (error) {
     return { opened: false, loaded: false, error: textOf(error), programs: [] };
   }
@@ -37,7 +43,7 @@ function load(): LoaderReport {
 }
 
 function loadOne(program: string): ProgramReport {
-  const error = attempt(BpfObject.open(bytes, { name }), (candidate) => candidate === program);
+  const error = attempt(BpfObject.open(bytes, options), (candidate) => candidate === program);
   return { name: program, ...(error === undefined ? {} : { error }) };
 }
 

@@ -5,7 +5,7 @@ import { setPriority } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { projectRoot } from "../matrix/bundle-paths.js";
-import { compareCorpus, findObjects } from "./corpus.js";
+import { compareCorpus, corePairs, findObjects } from "./corpus.js";
 import { type ParityRun, writeDocs } from "./docs.js";
 import { findOracle, Oracle, setUpOracle } from "./oracle.js";
 import { groupDifferences, reportText } from "./report.js";
@@ -17,6 +17,8 @@ const help = `Opens and loads objects with bpfkit and with libbpf, and compares 
   npm run parity -- --faked DIR           no program reaches the kernel, all loads succeed: for programs that this kernel
                                           cannot load, and for those that are meant to be refused
   npm run parity -- --faked --vmlinux FILE DIR   both see the BTF of another kernel
+  npm run parity -- --faked --btf FILE DIR       CO-RE against the types of FILE, raw or in an object
+  npm run parity -- --faked --core DIR    the kernel's CO-RE selftests in DIR, each with every set of types made for it
   npm run parity -- --only PATTERN        objects whose name matches the regular expression
   npm run parity -- --list N              N differences of each kind instead of the first
   npm run parity -- --json FILE           the comparison of every object as JSON, too
@@ -39,6 +41,8 @@ const { values, positionals } = parseArgs({
     faked: { type: "boolean", default: false },
     real: { type: "boolean", default: false },
     vmlinux: { type: "string" },
+    btf: { type: "string" },
+    core: { type: "boolean", default: false },
     list: { type: "string", default: "1" },
     json: { type: "string" },
     only: { type: "string" },
@@ -86,13 +90,18 @@ interface Plan {
   readonly title: string;
   readonly places: readonly string[];
   readonly faked: boolean;
-  readonly vmlinux: string | undefined;
+  readonly vmlinux?: string | undefined;
+  /** Types for CO-RE. */
+  readonly btf?: string | undefined;
+  /** The CO-RE selftests with their own types. */
+  readonly core?: boolean;
 }
 
 function askedRun(): Plan {
   const places = positionals.length === 0 ? [join(projectRoot, "fixtures")] : positionals;
   const vmlinux = values.vmlinux === undefined ? undefined : resolve(values.vmlinux);
-  return { title: places.join(" "), places, faked: values.faked, vmlinux };
+  const btf = values.btf === undefined ? undefined : resolve(values.btf);
+  return { title: places.join(" "), places, faked: values.faked, vmlinux, btf, core: values.core };
 }
 
 /** What docs/parity.md tells. */
@@ -100,12 +109,18 @@ function documentedRuns(oracle: string): Plan[] {
   const fixtures = [join(projectRoot, "fixtures")];
   const selftests = [join(oracle, "selftests")];
   const plans: Plan[] = [
-    { title: "Fixtures, loaded into this kernel", places: fixtures, faked: false, vmlinux: undefined },
-    { title: "Fixtures, the kernel's answer faked", places: fixtures, faked: true, vmlinux: undefined },
+    { title: "Fixtures, loaded into this kernel", places: fixtures, faked: false },
+    { title: "Fixtures, the kernel's answer faked", places: fixtures, faked: true },
   ];
   if (!existsSync(selftests[0]!)) return plans;
   const title = "The kernel's selftests, faked, against";
-  plans.push({ title: `${title} this kernel's BTF`, places: selftests, faked: true, vmlinux: undefined });
+  plans.push({ title: `${title} this kernel's BTF`, places: selftests, faked: true });
+  plans.push({
+    title: "The kernel's CO-RE selftests, faked, against types made for them",
+    places: selftests,
+    faked: true,
+    core: true,
+  });
   for (const name of readdirSync(oracle).filter((file) => file.endsWith(".btf"))) {
     const vmlinux = join(oracle, name);
     plans.push({ title: `${title} the BTF of Linux ${name.slice(0, -4)}`, places: selftests, faked: true, vmlinux });
@@ -113,8 +128,10 @@ function documentedRuns(oracle: string): Plan[] {
   return plans;
 }
 
-async function compare(folder: string, { title, places, faked, vmlinux }: Plan): Promise<ParityRun> {
-  const objects = findObjects(places, values.only === undefined ? undefined : new RegExp(values.only));
+async function compare(folder: string, { title, places, faked, vmlinux, btf, core }: Plan): Promise<ParityRun> {
+  const found = findObjects(places).map((object) => ({ ...object, btf }));
+  const only = values.only === undefined ? undefined : new RegExp(values.only);
+  const objects = (core ? corePairs(found) : found).filter(({ name }) => only?.test(name) ?? true);
   if (objects.length === 0) throw new Error(`no objects in ${places.join(", ")}`);
   const oracle = await Oracle.start(folder, { faked, vmlinux });
   try {

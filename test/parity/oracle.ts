@@ -23,6 +23,15 @@ export interface Circumstances {
   readonly vmlinux: string | undefined;
 }
 
+/** An object file. */
+export interface ObjectFile {
+  readonly path: string;
+  /** Below the folder that was asked for. */
+  readonly name: string;
+  /** Types for CO-RE instead of the kernel's. */
+  readonly btf?: string | undefined;
+}
+
 /** What one loader said and did. */
 export interface LoaderRun {
   readonly report: LoaderReport;
@@ -91,13 +100,14 @@ export class Oracle {
   }
 
   /** Loads an object; with `each` every program alone. */
-  async run(side: Side, object: string, each: boolean): Promise<LoaderRun> {
+  async run(side: Side, { path, btf }: ObjectFile, each: boolean): Promise<LoaderRun> {
     const log = join(this.#folder, `${this.#runs++}.jsonl`);
     const { faked, vmlinux } = this.#circumstances;
+    const types = btf === undefined ? [] : ["--btf", btf];
     const loader =
       side === "libbpf"
-        ? [join(this.#bin, "oracle-load"), each ? "--each" : "--all", "--no-insns", object]
-        : [process.execPath, this.#subject, ...(each ? ["--each"] : []), object];
+        ? [join(this.#bin, "oracle-load"), each ? "--each" : "--all", "--no-insns", ...types, path]
+        : [process.execPath, this.#subject, ...(each ? ["--each"] : []), ...types, path];
     const spy = [
       ...(vmlinux === undefined ? ["-p"] : ["-b", vmlinux]),
       ...(faked ? ["-f"] : []),
