@@ -51,6 +51,9 @@ export interface ObjectComparison {
   readonly opened: Who;
   /** All its programs at once. */
   readonly loaded: Who;
+  /** What each side says about the object as a whole. */
+  readonly libbpf: string;
+  readonly bpfkit: string;
   readonly programs: Tally;
   readonly maps: Tally;
   readonly btf: Tally;
@@ -86,7 +89,15 @@ export function compareObject(
     comparison.recordings(libbpf.recording, bpfkit.recording, [libbpf.report, bpfkit.report]);
   }
   const refused = opened === "both" && [libbpf, bpfkit].every(({ report }) => !loadedAny(report));
-  return { object, opened, loaded, facts: refused ? [...facts, "nothing loads"] : facts, ...comparison.result() };
+  return {
+    object,
+    opened,
+    loaded,
+    libbpf: outcome(whole.libbpf.report),
+    bpfkit: outcome(whole.bpfkit.report),
+    facts: refused ? [...facts, "nothing loads"] : facts,
+    ...comparison.result(),
+  };
 }
 
 function who({ libbpf, bpfkit }: Pair, can: (report: LoaderReport) => boolean): Who {

@@ -44,6 +44,28 @@ const explanations: readonly Explanation[] = [
     ],
   },
   {
+    name: "a slot's program is missing",
+    state: "intended",
+    reason:
+      "a program alone, whose map names other programs: libbpf gives descriptor -2 to the kernel, which refuses it unless faked",
+    shapes: [{ kinds: ["program missing"], bpfkit: /slot \d+ is to hold program \S+, which was not loaded/ }],
+  },
+  {
+    name: "syscall wrappers without kprobes",
+    state: "intended",
+    reason:
+      "LINUX_HAS_SYSCALL_WRAPPER: libbpf tries a kprobe, which a kernel without kprobes refuses; bpfkit reads the kernel's symbols",
+    shapes: [
+      {
+        kinds: ["initial value"],
+        facts: ["externs"],
+        subject: /\.kconfig\[/,
+        libbpf: /^zeros, 1 bytes$/,
+        bpfkit: /^01$/,
+      },
+    ],
+  },
+  {
     name: "slots",
     state: "gap",
     reason: "initial contents of maps of maps and of program arrays (`.values = { … }`)",

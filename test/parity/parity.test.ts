@@ -243,16 +243,8 @@ describe("the report", () => {
   };
   const comparisonOf = (object: string, differences: Difference[]): ObjectComparison => {
     const tally = { equal: 2, different: 1, onlyLibbpf: differences.length, onlyBpfkit: 0 };
-    return {
-      object,
-      opened: "both",
-      loaded: "libbpf",
-      programs: tally,
-      maps: tally,
-      btf: tally,
-      facts: [],
-      differences,
-    };
+    const tallies = { programs: tally, maps: tally, btf: tally };
+    return { object, opened: "both", loaded: "libbpf", libbpf: "", bpfkit: "", ...tallies, facts: [], differences };
   };
   const comparisons = [
     comparisonOf("a.o", [missing("a.o", gap), missing("a.o", gap)]),
@@ -289,6 +281,12 @@ describe("the report", () => {
   it("lists as many differences as asked for", () => {
     expect(reportText(comparisons, 1).match(/: program missing$/gm)).toHaveLength(2);
     expect(reportText(comparisons, 9).match(/: program missing$/gm)).toHaveLength(4);
+  });
+
+  it("tells why neither side loads", () => {
+    const none = { ...comparisonOf("c.o", []), loaded: "none" as const, libbpf: "no (-22)", bpfkit: "ElfError: no" };
+    expect(reportText([none], 1)).toContain("loaded by none:\n  c.o\n    libbpf  no (-22)\n    bpfkit  ElfError: no");
+    expect(reportText(comparisons, 1)).not.toContain("loaded by none");
   });
 
   it("becomes a page", () => {

@@ -87,7 +87,13 @@ export function reportText(comparisons: readonly ObjectComparison[], list: numbe
     const shown = differences.slice(0, list).map(differenceText);
     if (shown.length > 0) parts.push([`${title}:`, ...shown].join("\n"));
   }
+  const refused = comparisons.filter(({ loaded }) => loaded === "none").slice(0, list);
+  if (refused.length > 0) parts.push(["loaded by none:", ...refused.map(refusalText)].join("\n"));
   return `${parts.join("\n\n")}\n`;
+}
+
+function refusalText({ object, libbpf, bpfkit }: ObjectComparison): string {
+  return `  ${object}\n    libbpf  ${libbpf}\n    bpfkit  ${bpfkit}`;
 }
 
 function differenceText({ object, kind, subject, libbpf, bpfkit }: Difference): string {
