@@ -105,18 +105,11 @@ const mapNumbers = [
 /** Names that libbpf 1.7 gives to programs and maps of its feature probes; bpfkit probes in other ways. */
 const probeNames = /^(libbpf_|__probe|det_arg_ctx$|global_reloc$)/;
 
-/** String sections of the BTF that libbpf 1.7 and bpfkit try the kernel's knowledge with. */
-const probeStrings: ReadonlySet<string> = new Set([
-  "|int|",
-  "|int|x|a|",
-  "|x|.data|",
-  "|x|?.data|",
-  "|tag|",
-  "|float|",
-  "|enum64|",
-  "|a|b|arg:ctx||",
-  "|int|x|?.data|",
-]);
+/**
+ * Bytes of BTF (in hex: two digits each) that are taken for a feature probe: libbpf's largest has 146, and no object with a
+ * program gets along with so few.
+ */
+const LARGEST_PROBE = 2 * 200;
 
 /** Reads a log file of bpfspy. A last line that was cut off, because the loader was killed, is left out. */
 export function readSpyLog(path: string): SpyEvent[] {
@@ -151,7 +144,7 @@ export function recordingOf(events: readonly SpyEvent[]): Recording {
         break;
       }
       case "BTF_LOAD":
-        if (typeof event.btf === "string" && !probeStrings.has(stringsOf(event.btf))) btfs.add(event.btf);
+        if (typeof event.btf === "string" && event.btf.length > LARGEST_PROBE) btfs.add(event.btf);
         break;
       case "MAP_UPDATE_ELEM":
         if (probeNames.test(event.map?.name ?? "")) break;
@@ -270,15 +263,4 @@ function normaliseCall(insn: Buffer, array: readonly (SpiedDescriptor | null)[])
   const position = insn.readInt16LE(2);
   insn.writeInt16LE(0, 2);
   return position === 0 ? "vmlinux" : descriptorName(array[position]);
-}
-
-/** The string section of a BTF blob, with | for NUL. */
-function stringsOf(hex: string): string {
-  const bytes = Buffer.from(hex, "hex");
-  if (bytes.length < 24) return "";
-  const start = bytes.readUInt32LE(4) + bytes.readUInt32LE(16);
-  return bytes
-    .subarray(start, start + bytes.readUInt32LE(20))
-    .toString("latin1")
-    .replaceAll("\0", "|");
 }
