@@ -66,18 +66,6 @@ const explanations: readonly Explanation[] = [
     ],
   },
   {
-    name: "slots",
-    state: "gap",
-    reason: "initial contents of maps of maps and of program arrays (`.values = { … }`)",
-    shapes: [{ kinds: ["open"], bpfkit: /as initial contents/ }],
-  },
-  {
-    name: "pinning",
-    state: "gap",
-    reason: "maps are not pinned by name",
-    shapes: [{ kinds: ["effect"], subject: /^pin /, bpfkit: /^not done$/ }],
-  },
-  {
     name: "USDT",
     state: "gap",
     reason:
