@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { Btf } from "../../src/btf/index.js";
-import type { BpfObject } from "../../src/index.js";
+import { BpfObject } from "../../src/index.js";
 import { fixturePath, runFilter, runSyscall, withLoaded } from "../support/fixtures.js";
 import { kernelDescribe } from "../support/needs.js";
 
@@ -201,9 +201,28 @@ kernelDescribe("CO-RE", { needs: ["raw_tracepoint", "array_mmap"] }, () => {
       );
     }
     const edit = only("core_task");
-    await expect(withLoaded("core", edit, () => {}, { kernelBtf: fixturePath("core") })).rejects.toThrow(
-      /core\.bpf\.o, section \.BTF/,
+    await expect(withLoaded("core", edit, () => {}, { kernelBtf: "README.md" })).rejects.toThrow(
+      /README\.md, section \.BTF/,
     );
+    await expect(withLoaded("core", edit, () => {}, { kernelBtf: fixturePath("nobtf") })).rejects.toMatchObject({
+      code: "BTF_MISSING",
+    });
+  });
+
+  it("takes types out of an object", async () => {
+    const load = async (kernelBtf?: string | Uint8Array): Promise<string> => {
+      let insns = "";
+      const keep = (obj: BpfObject): void => {
+        insns = Buffer.from(obj.program("core_task").insns).toString("hex");
+      };
+      await withLoaded("core", only("core_task"), keep, kernelBtf === undefined ? {} : { kernelBtf });
+      // Descriptors differ from load to load.
+      const words = insns.match(/.{16}/g) ?? [];
+      return words.map((word) => (/^18[1-9]/.test(word) ? word.slice(0, 8) : word)).join(" ");
+    };
+    const raw = BpfObject.open(fixturePath("core")).btf!.bytes;
+    expect(await load(fixturePath("core"))).toBe(await load(raw));
+    expect(await load(fixturePath("core"))).not.toBe(await load());
   });
 });
 

@@ -6,7 +6,7 @@ import type { RunRecord } from "./guest-results.js";
 import { type FileRecord, fileFailed } from "./records.js";
 
 /** Rows of cells; the first row is the heading. */
-type Cells = readonly (readonly string[])[];
+export type Cells = readonly (readonly string[])[];
 
 /** One cell: `12`, `10 (2 n/a)`, `n/a`, `2 FAILED of 12`, or empty where the file did not run. */
 export function formatCell(file: FileRecord | undefined): string {

@@ -1,0 +1,131 @@
+// Differences that somebody has looked at. Data: the first entry that fits explains a difference; what fits none is
+// unexplained and fails the run. `intended` differences stay; a `gap` is a feature that libbpf has and bpfkit lacks.
+
+import type { Difference, DifferenceKind } from "./compare.js";
+import type { Fact } from "./facts.js";
+
+/** What a difference must look like; everything that is given must match. */
+interface Shape {
+  readonly kinds?: readonly DifferenceKind[];
+  /** Features of the object, one of which it must have. */
+  readonly facts?: readonly Fact[];
+  readonly subject?: RegExp;
+  readonly libbpf?: RegExp;
+  readonly bpfkit?: RegExp;
+}
+
+/** Why a difference is there. */
+export interface Explanation {
+  readonly name: string;
+  readonly state: "intended" | "gap";
+  readonly reason: string;
+  /** It looks like one of these. */
+  readonly shapes: readonly Shape[];
+}
+
+/** In order; the first that fits counts. */
+const explanations: readonly Explanation[] = [
+  {
+    name: "zeros are not written",
+    state: "intended",
+    reason: "a new array is all zeros: one system call less for .bss",
+    shapes: [{ kinds: ["initial value"], libbpf: /^zeros/, bpfkit: /^nothing$/ }],
+  },
+  {
+    name: "a refused object creates nothing",
+    state: "intended",
+    reason: "program types and attach targets are looked up before the first map is created, not after",
+    shapes: [
+      {
+        kinds: ["map missing", "BTF", "initial value", "effect"],
+        facts: ["nothing loads"],
+        bpfkit: /^(no such map|nothing|not done)$/,
+      },
+    ],
+  },
+  {
+    name: "a slot's program is missing",
+    state: "intended",
+    reason:
+      "a program alone, whose map names other programs: libbpf gives descriptor -2 to the kernel, which refuses it unless faked",
+    shapes: [{ kinds: ["program missing"], bpfkit: /slot \d+ is to hold program \S+, which was not loaded/ }],
+  },
+  {
+    name: "syscall wrappers without kprobes",
+    state: "intended",
+    reason:
+      "LINUX_HAS_SYSCALL_WRAPPER: libbpf tries a kprobe, which a kernel without kprobes refuses; bpfkit reads the kernel's symbols",
+    shapes: [
+      {
+        kinds: ["initial value"],
+        facts: ["externs"],
+        subject: /\.kconfig\[/,
+        libbpf: /^zeros, 1 bytes$/,
+        bpfkit: /^01$/,
+      },
+    ],
+  },
+  {
+    name: "USDT",
+    state: "gap",
+    reason:
+      "programs for USDT probes are not loaded for links to many places (6.6); they cannot be attached yet either",
+    shapes: [{ kinds: ["program attribute"], subject: / expected_attach_type$/, libbpf: /^48$/, bpfkit: /^0$/ }],
+  },
+  {
+    name: "arena globals",
+    state: "gap",
+    reason: "global variables in an arena",
+    shapes: [{ bpfkit: /global variables in an arena/ }],
+  },
+  {
+    name: "struct_ops",
+    state: "gap",
+    reason: "programs and maps that implement struct_ops are not loaded",
+    shapes: [
+      { bpfkit: /programs that implement struct_ops/ },
+      { kinds: ["load", "map missing", "BTF", "initial value"], facts: ["struct_ops"] },
+    ],
+  },
+  {
+    name: "externs",
+    state: "gap",
+    reason: "kconfig variables, kernel symbols and kernel functions are not resolved",
+    shapes: [
+      { bpfkit: /an extern of \.(kconfig|ksyms)/ },
+      { kinds: ["program extra"], libbpf: /^extern / },
+      // Declarations of externs that stay in the BTF make the kernel refuse it; maps and programs go without.
+      { kinds: ["BTF"], facts: ["externs"] },
+      {
+        kinds: ["map attribute"],
+        facts: ["externs"],
+        subject: / btf(_key_type_id|_value_type_id)?$/,
+        bpfkit: /^(0|none)$/,
+      },
+      {
+        kinds: ["program attribute"],
+        facts: ["externs"],
+        subject: / (prog_btf|func_info_rec_size|line_info_rec_size)$/,
+        bpfkit: /^(0|none)$/,
+      },
+      { kinds: ["func info", "line info"], facts: ["externs"], bpfkit: /^$/ },
+      { kinds: ["map missing", "initial value", "effect"], facts: ["externs"], subject: /\.kconfig(\[|$)/ },
+    ],
+  },
+];
+
+/** The explanation of a difference, or undefined. */
+export function explain(difference: Difference, facts: readonly Fact[]): Explanation | undefined {
+  return explanations.find(({ shapes }) => shapes.some((shape) => fits(shape, difference, facts)));
+}
+
+function fits(shape: Shape, difference: Difference, facts: readonly Fact[]): boolean {
+  const { kinds, facts: wanted, subject, libbpf, bpfkit } = shape;
+  return (
+    (kinds === undefined || kinds.includes(difference.kind)) &&
+    (wanted === undefined || wanted.some((fact) => facts.includes(fact))) &&
+    (subject === undefined || subject.test(difference.subject)) &&
+    (libbpf === undefined || libbpf.test(difference.libbpf)) &&
+    (bpfkit === undefined || bpfkit.test(difference.bpfkit))
+  );
+}
