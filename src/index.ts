@@ -7,11 +7,12 @@ export {
   BpfLink,
   type LinkKind,
   type RawTracepointOptions,
+  type StructOpsLink,
   type TraceOptions,
   type TracepointOptions,
 } from "./link/index.js";
-export { BpfObject, BpfProgram, type OpenOptions } from "./loader/index.js";
+export { BpfMap, BpfObject, BpfProgram, type OpenOptions, type StructOpsMembers } from "./loader/index.js";
 export { type Logger, type LogLevel, setLogger } from "./log.js";
-export { BpfMap, type GlobalVariables, type RawMap, type SetOptions, type UpdateFlags } from "./map/index.js";
+export type { GlobalVariables, RawMap, SetOptions, UpdateFlags } from "./map/index.js";
 export type { AttachTypeName, MapTypeName, ProgramTypeName } from "./object/index.js";
 export { VerifierError, type VerifierFailure } from "./program/index.js";

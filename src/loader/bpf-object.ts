@@ -3,10 +3,11 @@
 import type { Btf, BtfValue } from "../btf/index.js";
 import { addLocation, NotFoundError, StateError, withLocation } from "../errors.js";
 import type { BpfLink } from "../link/index.js";
-import { BpfMap, type GlobalVariables } from "../map/index.js";
+import type { GlobalVariables } from "../map/index.js";
 import { nearNames } from "../near-names.js";
-import { type ObjectSpec, openObject } from "../object/index.js";
+import { type ObjectSpec, openObject, type ProgramSpec } from "../object/index.js";
 import { progLoad, progLoadAsync } from "../syscall/index.js";
+import { BpfMap } from "./bpf-map.js";
 import { BpfProgram } from "./bpf-program.js";
 import { loadSteps } from "./load.js";
 import { type OpenInput, type OpenOptions, readInput } from "./open-input.js";
@@ -35,7 +36,8 @@ export class BpfObject implements Disposable {
     this.#input = rest;
     this.#spec = spec;
     this.programs = spec.programs.map((program) => new BpfProgram(program, input.file));
-    this.maps = spec.maps.map((map) => new BpfMap(map, spec.btf, input.file));
+    const programOf = (wanted: ProgramSpec) => this.programs.find((program) => program.spec === wanted);
+    this.maps = spec.maps.map((map) => new BpfMap(map, spec.btf, input.file, programOf));
   }
 
   /**
@@ -122,11 +124,19 @@ export class BpfObject implements Disposable {
     return this.globals(".bss");
   }
 
+  /**
+   * Global variables in the object's arena (`__arena`), in memory shared with the programs after load. Linux 6.9.
+   * Skeletons: `skel->arena`. @throws NotFoundError
+   */
+  get arena(): GlobalVariables {
+    return this.globals(".addr_space.1");
+  }
+
   /** The variables of a data section by its name, such as `.data.custom`. @throws NotFoundError */
   globals(section: string): GlobalVariables {
-    const data = this.maps.find((map) => map.sectionName === section)?.data;
+    const data = this.maps.find((map) => map.dataSectionName === section)?.data;
     if (data !== undefined) return data.variables;
-    const names = this.maps.filter((map) => map.isInternal).map((map) => map.sectionName);
+    const names = this.maps.flatMap((map) => map.dataSectionName ?? []);
     throw new NotFoundError(`no data section ${section}${nearNames(section, names)}`, { file: this.#input.file });
   }
 
@@ -169,8 +179,9 @@ export class BpfObject implements Disposable {
   }
 
   /**
-   * Attaches every loaded program whose section names its hook and whose `autoattach` is on, and returns the new links.
-   * Programs that are attached already are left alone. When one fails, those of this call are detached again.
+   * Attaches every loaded program whose section names its hook and whose `autoattach` is on, then every created
+   * struct_ops map whose `autoattach` is on, and returns the new links. What is attached already is left alone. When one
+   * fails, those of this call are detached again.
    *
    * libbpf: `bpf_object__attach_skeleton`.
    */
@@ -183,6 +194,10 @@ export class BpfObject implements Disposable {
         const link = program.autoAttach();
         if (link !== undefined) links.push(link);
       }
+      for (const map of this.maps) {
+        if (map.isStructOps && map.loaded && map.autoattach && map.links.length === 0)
+          links.push(map.attachStructOps());
+      }
     } catch (error) {
       for (const link of links) link.close();
       throw addLocation(error, { file: this.#input.file });
@@ -190,10 +205,10 @@ export class BpfObject implements Disposable {
     return links;
   }
 
-  /** Closes all links of the object's programs; they can be attached again. libbpf: `bpf_object__detach_skeleton`. */
+  /** Closes all links of the object's programs and maps; they can be attached again. libbpf: `bpf_object__detach_skeleton`. */
   detach(): void {
     this.#require("loaded", "detach");
-    for (const program of this.programs) for (const link of program.links) link.close();
+    for (const { links } of [...this.maps, ...this.programs]) for (const link of links) link.close();
   }
 
   /** Detaches, unmaps and closes everything. Idempotent. libbpf: `bpf_object__close`. */
@@ -210,6 +225,8 @@ export class BpfObject implements Disposable {
   }
 
   #release(): void {
+    // Callbacks are unregistered before their programs go, by closing the maps' links.
+    for (const map of this.maps) for (const link of map.links) link.close();
     for (const program of this.programs) program.close();
     for (const map of this.maps) map.close();
   }

@@ -4,7 +4,7 @@ import { ArgumentError, addLocation, SystemCallError } from "../errors.js";
 import { log } from "../log.js";
 import type { BpfMap } from "../map/index.js";
 import { mapTypeRule } from "../map/index.js";
-import { MapFlag, type MapSpec, mapTypeName } from "../object/index.js";
+import { MapFlag, type MapSpec, MapType, mapTypeName } from "../object/index.js";
 import {
   type FileDescriptor,
   MappedRegion,
@@ -14,6 +14,7 @@ import {
   pageSize,
   possibleCpuCount,
 } from "../syscall/index.js";
+import { shareArena } from "./arena.js";
 import { kernelName } from "./kernel-name.js";
 import { withMemlock } from "./memlock.js";
 
@@ -25,6 +26,7 @@ export function createMap(map: BpfMap, objectBtf: FileDescriptor | undefined): v
     const fd = createWithInner(spec, objectBtf);
     map.setCreated(fd);
     if (spec.dataKind !== undefined) shareData(map, fd);
+    if (spec.type === MapType.arena) shareArena(map, fd);
   } catch (error) {
     throw addLocation(error, { map: spec.name, section: spec.sectionName });
   }

@@ -5,7 +5,6 @@ import type { Btf } from "../btf/index.js";
 import { addLocation, ObjectError, SystemCallError } from "../errors.js";
 import { kernelVersionCode, loadKernelBtf } from "../kernel/index.js";
 import { log } from "../log.js";
-import type { BpfMap } from "../map/index.js";
 import type { ObjectSpec, ProgramSpec } from "../object/index.js";
 import { type LoadSteps, loadProgram, VerifierError } from "../program/index.js";
 import {
@@ -16,7 +15,9 @@ import {
   progLoadCapabilities,
   systemCallError,
 } from "../syscall/index.js";
+import { placeArenaData } from "./arena.js";
 import { needsAttachBtf, resolveAttachBtf } from "./attach-btf.js";
+import type { BpfMap } from "./bpf-map.js";
 import type { BpfProgram } from "./bpf-program.js";
 import { createMap } from "./create-maps.js";
 import { kernelName } from "./kernel-name.js";
@@ -24,6 +25,7 @@ import { loadObjectBtf } from "./load-btf.js";
 import { raiseMemlock } from "./memlock.js";
 import { hasCoreRelocations, ProgramRelocator, type RelocatedProgram } from "./relocate.js";
 import { resolveMaps } from "./resolve-maps.js";
+import { callbackTarget, createStructOpsMap, fillStructOps, planStructOps, type StructOpsPlan } from "./struct-ops.js";
 import { fixLog } from "./verifier-fixup.js";
 
 /** What loading works on. */
@@ -46,30 +48,50 @@ export function* loadSteps(context: LoadContext): LoadSteps<void> {
       hint: "compile it with -target bpf (or bpfel)",
     });
   }
+  // Decides which callbacks are loaded (libbpf.md 3.2 step 7).
+  const structOps = planStructOps(spec);
   const programs = context.programs.filter((program) => program.autoload);
   for (const program of programs) refuseUntyped(program.spec);
 
-  const relocated = relocateAll(context, programs);
+  const relocated = relocateAll(context, programs, structOps);
 
   using objectBtf = spec.btf === undefined ? undefined : loadObjectBtf(spec.btf, context.file);
-  for (const map of maps) if (map.autocreate) createMap(map, objectBtf);
+  for (const map of maps) {
+    if (!map.autocreate) continue;
+    const table = structOps.tables.get(map.spec);
+    if (table === undefined) createMap(map, objectBtf);
+    else createStructOpsMap(map, table, objectBtf);
+  }
   for (const map of maps) map.seal();
 
-  for (const [program, { linked, attachBtfId }] of relocated) {
-    resolveMaps(linked, spec.maps, (wanted) => maps.find((map) => map.spec === wanted && map.loaded)?.fd);
-    yield* loadOne(context, program, linked, attachBtfId, objectBtf);
+  for (const [program, ready] of relocated) {
+    resolveMaps(ready.linked, spec.maps, (wanted) => maps.find((map) => map.spec === wanted && map.loaded)?.fd);
+    yield* loadOne(context, program, ready, objectBtf);
+  }
+  for (const map of maps) {
+    const table = structOps.tables.get(map.spec);
+    if (table !== undefined) fillStructOps(map, table, (wanted) => fdOf(context, wanted));
   }
   for (const program of context.programs) program.seal();
+}
+
+function fdOf({ programs }: LoadContext, wanted: ProgramSpec): number {
+  return programs.find(({ spec }) => spec === wanted)!.fd;
 }
 
 interface ReadyProgram {
   readonly linked: RelocatedProgram;
   /** In the running kernel's BTF; 0 for programs without such a target. */
   readonly attachBtfId: number;
+  readonly expectedAttachType: number;
 }
 
 /** Everything that can fail without having touched the kernel. */
-function relocateAll(context: LoadContext, programs: readonly BpfProgram[]): Map<BpfProgram, ReadyProgram> {
+function relocateAll(
+  context: LoadContext,
+  programs: readonly BpfProgram[],
+  structOps: StructOpsPlan,
+): Map<BpfProgram, ReadyProgram> {
   const core = programs.find((program) => hasCoreRelocations(program.spec));
   const coreTypes =
     core === undefined
@@ -78,12 +100,14 @@ function relocateAll(context: LoadContext, programs: readonly BpfProgram[]): Map
   const relocator = new ProgramRelocator(context.spec.btf, coreTypes);
   return new Map(
     programs.map((program) => {
-      const linked = relocator.relocate(program.spec);
+      const linked = placeArenaData(relocator.relocate(program.spec));
+      const callback = callbackTarget(structOps, program.spec);
       // Ids are the running kernel's, whatever CO-RE is relocated against.
       const attachBtfId = needsAttachBtf(program.spec)
         ? resolveAttachBtf(program.spec, loadKernelBtf(`the attach target of program ${program.name}`))
-        : 0;
-      return [program, { linked, attachBtfId }];
+        : (callback?.attachBtfId ?? 0);
+      const expectedAttachType = callback?.memberIndex ?? program.spec.expectedAttachType;
+      return [program, { linked, attachBtfId, expectedAttachType }];
     }),
   );
 }
@@ -100,8 +124,7 @@ function refuseUntyped(program: ProgramSpec): void {
 function* loadOne(
   context: LoadContext,
   program: BpfProgram,
-  linked: RelocatedProgram,
-  attachBtfId: number,
+  { linked, attachBtfId, expectedAttachType }: ReadyProgram,
   objectBtf: FileDescriptor | undefined,
 ): LoadSteps<void> {
   const { spec } = program;
@@ -113,7 +136,7 @@ function* loadOne(
       license: context.spec.license,
       name: kernelName(spec.name),
       flags: spec.flags,
-      expectedAttachType: spec.expectedAttachType,
+      expectedAttachType,
       kernelVersion: context.spec.kernelVersion ?? kernelVersionCode(),
       attachBtfId,
       btf: objectBtf,

@@ -28,7 +28,7 @@ export interface RelocationTargets {
   readonly functions: ObjectFunctions;
   /** By the offset of the variable in `.maps`. */
   readonly maps: ReadonlyMap<number, MapSpec>;
-  /** By section index. */
+  /** By section index; the arena by that of its variables. */
   readonly dataMaps: ReadonlyMap<number, MapSpec>;
   readonly externs: Externs;
 }
@@ -200,7 +200,8 @@ class Resolver {
     }
     const map = this.#targets.dataMaps.get(section.index);
     if (map !== undefined) return { kind: "data", insnIndex, map, offset: dataOffset(symbol, section, imm) };
-    if (sectionKind(section) === "unsupported") {
+    const kind = sectionKind(section);
+    if (kind === "unsupported" || kind === "structOps") {
       return { kind: "unsupported", insnIndex, sectionName: section.name, what: unsupportedFeature(section.name) };
     }
     throw invalid(`the address of \`${symbol.name}\` in section ${section.name}, which holds no data for programs`);

@@ -14,6 +14,8 @@ export type SectionKind =
   | "data"
   | "rodata"
   | "bss"
+  | "structOps"
+  | "arena"
   | "unsupported"
   | "relocations"
   | "ignored"
@@ -50,9 +52,11 @@ const rules: readonly KindRule[] = [
   { kind: "data", type: PROGBITS, name: ".data", prefix: ".data." },
   { kind: "rodata", type: PROGBITS, name: ".rodata", prefix: ".rodata." },
   { kind: "bss", type: NOBITS, name: ".bss", prefix: ".bss." },
-  { kind: "unsupported", name: ".struct_ops", prefix: ".struct_ops." },
-  { kind: "unsupported", name: "?.struct_ops", prefix: "?.struct_ops." },
-  { kind: "unsupported", name: ".addr_space.1" },
+  { kind: "structOps", type: PROGBITS, name: ".struct_ops" },
+  { kind: "structOps", type: PROGBITS, name: ".struct_ops.link" },
+  { kind: "structOps", type: PROGBITS, name: "?.struct_ops" },
+  { kind: "structOps", type: PROGBITS, name: "?.struct_ops.link" },
+  { kind: "arena", type: PROGBITS, name: ".addr_space.1" },
   { kind: "unsupported", name: ".jumptables" },
   { kind: "relocations", type: REL },
   { kind: "relocations", type: RELA },
@@ -71,9 +75,7 @@ function fits({ name, prefix, type, executable }: KindRule, section: ElfSection)
   return section.name === name || (prefix !== undefined && section.name.startsWith(prefix));
 }
 
-/** What the contents of an `unsupported` section are called in messages. */
+/** What the contents of a section that instructions cannot refer to are called in messages. */
 export function unsupportedFeature(sectionName: string): string {
-  if (sectionName === ".addr_space.1") return "global variables in an arena";
-  if (sectionName === ".jumptables") return "jump tables";
-  return "struct_ops variables";
+  return sectionName === ".jumptables" ? "jump tables" : "struct_ops variables";
 }

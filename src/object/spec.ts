@@ -9,7 +9,7 @@ import type { SectionDefinition } from "./sections.js";
 export type RelocationSpec =
   /** ldimm64 that wants a map's file descriptor. */
   | { readonly kind: "map"; readonly insnIndex: number; readonly map: MapSpec }
-  /** ldimm64 that wants the address `offset` bytes into the single value of a data map. */
+  /** ldimm64 that wants the address `offset` bytes into the single value of a data map, or into an arena's variables. */
   | { readonly kind: "data"; readonly insnIndex: number; readonly map: MapSpec; readonly offset: number }
   /** call of a function of the same object. */
   | { readonly kind: "call"; readonly insnIndex: number; readonly target: FunctionSpec }
@@ -17,7 +17,7 @@ export type RelocationSpec =
   | { readonly kind: "function"; readonly insnIndex: number; readonly target: FunctionSpec }
   /** ldimm64 or call that refers to an undefined symbol. */
   | ExternRelocationSpec
-  /** ldimm64 of something that bpfkit does not handle (arena globals, jump tables, struct_ops data); linking refuses it. */
+  /** ldimm64 of something that bpfkit does not handle (jump tables, struct_ops data); linking refuses it. */
   | { readonly kind: "unsupported"; readonly insnIndex: number; readonly sectionName: string; readonly what: string };
 
 /** A reference to something that only the running kernel can supply. */
@@ -80,6 +80,26 @@ export interface ProgramSpec extends FunctionSpec {
 /** Which global-data section a map is made from. */
 export type DataSectionKind = "data" | "rodata" | "bss";
 
+/** A variable of a `.struct_ops` section: a struct whose members are callbacks, and plain settings beside them. */
+export interface StructOpsSpec {
+  /** The variable's struct in the object's BTF. */
+  readonly typeId: number;
+  /** A private copy of the variable's bytes, in the file's byte order; written by the user before load. */
+  readonly image: Uint8Array;
+  /** The program that the object puts into a member, by the member's index in the object's struct. */
+  readonly declared: ReadonlyMap<number, ProgramSpec>;
+  /** The same as the user wants it. */
+  readonly programs: Map<number, ProgramSpec>;
+}
+
+/** The global variables of an arena; their bytes are the map's `initialValue`. */
+export interface ArenaDataSpec {
+  /** `.addr_space.1`. */
+  readonly sectionName: string;
+  /** The section's DATASEC; 0 when the object has no BTF for it. */
+  readonly typeId: number;
+}
+
 /** A map, declared in `.maps` or made from a data section. Fields that are not readonly may be edited until load. */
 export interface MapSpec {
   /** As declared; for data sections derived (libbpf.md 3.4). The kernel keeps 15 characters. */
@@ -104,9 +124,13 @@ export interface MapSpec {
   valueTypeId: number;
   /** Definition of the inner maps of a map-in-map. */
   readonly inner: MapSpec | undefined;
-  /** Data maps: a private copy of the section's bytes, zeros for .bss (made on first use); written by the user before load. */
+  /** Data maps and arenas: a private copy of the section's bytes, zeros for .bss (made on first use); written by the user before load. */
   readonly initialValue: Uint8Array | undefined;
   autocreate: boolean;
+  /** Set for maps made from variables in `.struct_ops` sections. */
+  readonly structOps?: StructOpsSpec;
+  /** Set for an arena with global variables. */
+  readonly arena?: ArenaDataSpec;
 }
 
 /** An opened object. */
@@ -121,7 +145,7 @@ export interface ObjectSpec {
   readonly programs: readonly ProgramSpec[];
   /** All functions that are no entry programs. */
   readonly subprograms: readonly FunctionSpec[];
-  /** `.maps` in declaration order, then data sections in section order. */
+  /** `.maps` in declaration order, then data sections in section order, then struct_ops variables. */
   readonly maps: readonly MapSpec[];
   /** With DATASEC sizes, offsets and linkage fixed up (libbpf.md 3.1 step 6). */
   readonly btf: Btf | undefined;
