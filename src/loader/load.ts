@@ -2,7 +2,7 @@
 // handed out as a generator, so that load() can wait for them off the event loop and loadSync() in place.
 
 import type { Btf } from "../btf/index.js";
-import { addLocation, ObjectError, SystemCallError } from "../errors.js";
+import { addLocation, ObjectError, SystemCallError, withLocation } from "../errors.js";
 import { kernelVersionCode, loadKernelBtf } from "../kernel/index.js";
 import { log } from "../log.js";
 import type { ObjectSpec, ProgramSpec } from "../object/index.js";
@@ -20,6 +20,7 @@ import { needsAttachBtf, resolveAttachBtf } from "./attach-btf.js";
 import type { BpfMap } from "./bpf-map.js";
 import type { BpfProgram } from "./bpf-program.js";
 import { createMap } from "./create-maps.js";
+import { JumpTableMaps } from "./jump-tables.js";
 import { kernelName } from "./kernel-name.js";
 import { loadObjectBtf } from "./load-btf.js";
 import { raiseMemlock } from "./memlock.js";
@@ -56,11 +57,10 @@ export function* loadSteps(context: LoadContext): LoadSteps<void> {
   const relocated = relocateAll(context, programs, structOps);
 
   using objectBtf = spec.btf === undefined ? undefined : loadObjectBtf(spec.btf, context.file);
+  for (const map of maps) if (map.autocreate && !map.isStructOps) createMap(map, objectBtf);
   for (const map of maps) {
-    if (!map.autocreate) continue;
     const table = structOps.tables.get(map.spec);
-    if (table === undefined) createMap(map, objectBtf);
-    else createStructOpsMap(map, table, objectBtf);
+    if (table !== undefined) createStructOpsMap(map, table, objectBtf);
   }
   for (const map of maps) map.seal();
 
@@ -129,6 +129,8 @@ function* loadOne(
 ): LoadSteps<void> {
   const { spec } = program;
   const { funcInfo, lineInfo, insns } = linked;
+  // The kernel keeps the maps with the program.
+  using _tables = withLocation({ program: spec.name, section: spec.sectionName }, () => new JumpTableMaps(linked));
   const request = {
     program: {
       type: spec.type,

@@ -7,7 +7,7 @@ import { log } from "../log.js";
 import type { FunctionSpec, ProgramSpec, RelocationSpec } from "./spec.js";
 
 /** A relocation that linking leaves to the loader. */
-export type LinkedRelocation = Extract<RelocationSpec, { readonly kind: "map" | "data" | "extern" }>;
+export type LinkedRelocation = Extract<RelocationSpec, { readonly kind: "map" | "data" | "extern" | "jumpTable" }>;
 
 /** A function and where its first instruction lies in the linked program. */
 export interface LinkedFunction {
@@ -61,6 +61,8 @@ export function linkProgram(program: ProgramSpec, functionInsns: (spec: Function
         if (relocation.kind === "function") setSource(insns, insnIndex, BPF_PSEUDO.FUNC);
       } else if (relocation.kind === "unsupported") {
         throw unsupportedReference(spec, relocation);
+      } else if (relocation.kind === "jumpTable") {
+        relocations.push({ ...relocation, insnIndex, targets: relocation.targets.map((target) => start + target) });
       } else {
         relocations.push({ ...relocation, insnIndex });
       }

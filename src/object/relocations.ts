@@ -17,7 +17,8 @@ import { ObjectError, withLocation } from "../errors.js";
 import { BPF_PSEUDO, INSN_SIZE, type Insn, isLdimm64, Opcode, readInsn } from "../insn/index.js";
 import type { Externs } from "./externs.js";
 import type { FunctionDraft, ObjectFunctions } from "./functions.js";
-import { sectionKind, unsupportedFeature } from "./section-kinds.js";
+import { JumpTables } from "./jump-tables.js";
+import { sectionKind } from "./section-kinds.js";
 import type { ObjectSections } from "./section-walk.js";
 import type { FunctionSpec, MapSpec, RelocationSpec } from "./spec.js";
 
@@ -115,6 +116,7 @@ class Resolver {
   /** Sub-programs by byte offset in `.text`. */
   readonly #subprograms: ReadonlyMap<number, FunctionSpec>;
   readonly #textIndex: number | undefined;
+  #jumpTables: JumpTables | undefined;
 
   constructor(targets: RelocationTargets) {
     this.#targets = targets;
@@ -123,11 +125,12 @@ class Resolver {
   }
 
   /** What the instruction refers to, by its relocation. */
-  resolve(relocation: ElfRelocation, { insns }: FunctionSpec, insnIndex: number): RelocationSpec {
+  resolve(relocation: ElfRelocation, owner: FunctionSpec, insnIndex: number): RelocationSpec {
+    const { insns } = owner;
     return withLocation({ offset: relocation.offset }, () => {
       const insn = readInsn(insns, insnIndex);
       if (insn.opcode === Opcode.LDIMM64 && !isLdimm64(insns, insnIndex)) throw invalid("a load of 64 bits is cut off");
-      return this.#resolve(relocation, insn, insnIndex);
+      return this.#resolve(relocation, insn, insnIndex, owner);
     });
   }
 
@@ -144,7 +147,7 @@ class Resolver {
     });
   }
 
-  #resolve({ type, symbolIndex }: ElfRelocation, insn: Insn, insnIndex: number): RelocationSpec {
+  #resolve({ type, symbolIndex }: ElfRelocation, insn: Insn, insnIndex: number, owner: FunctionSpec): RelocationSpec {
     const expected = expectedOpcodes.get(type);
     if (expected === undefined) throw invalid(`relocation type ${type}, which instructions do not have`);
     if (insn.opcode !== expected) {
@@ -154,7 +157,7 @@ class Resolver {
     if (symbol.sectionIndex === SpecialSection.UNDEF) return this.#extern(symbol, insn, insnIndex);
     const section = this.#sectionOf(symbol);
     if (insn.opcode === Opcode.CALL) return { kind: "call", insnIndex, target: this.#callee(symbol, section, insn) };
-    return this.#load(symbol, section, insn, insnIndex);
+    return this.#load(symbol, section, insn, insnIndex, owner);
   }
 
   #extern({ name, type, binding }: ElfSymbol, insn: Insn, insnIndex: number): RelocationSpec {
@@ -189,7 +192,7 @@ class Resolver {
     return this.#subprogram(symbol.value + (imm + 1) * INSN_SIZE);
   }
 
-  #load(symbol: ElfSymbol, section: ElfSection, { imm }: Insn, insnIndex: number): RelocationSpec {
+  #load(symbol: ElfSymbol, section: ElfSection, { imm }: Insn, insnIndex: number, owner: FunctionSpec): RelocationSpec {
     if (section.index === this.#textIndex && isFunctionSymbol(symbol)) {
       return { kind: "function", insnIndex, target: this.#subprogram(symbol.value + imm) };
     }
@@ -201,8 +204,13 @@ class Resolver {
     const map = this.#targets.dataMaps.get(section.index);
     if (map !== undefined) return { kind: "data", insnIndex, map, offset: dataOffset(symbol, section, imm) };
     const kind = sectionKind(section);
-    if (kind === "unsupported" || kind === "structOps") {
-      return { kind: "unsupported", insnIndex, sectionName: section.name, what: unsupportedFeature(section.name) };
+    if (kind === "jumpTables") {
+      this.#jumpTables ??= new JumpTables(section, this.#targets.elf.littleEndian);
+      const targets = this.#jumpTables.targets(symbol, owner);
+      return { kind: "jumpTable", insnIndex, tableOffset: symbol.value, targets };
+    }
+    if (kind === "structOps") {
+      return { kind: "unsupported", insnIndex, sectionName: section.name, what: "struct_ops variables" };
     }
     throw invalid(`the address of \`${symbol.name}\` in section ${section.name}, which holds no data for programs`);
   }

@@ -2,7 +2,7 @@
 
 import { type ElfSection, SectionFlag, SectionType } from "../elf/index.js";
 
-/** What a section holds. `unsupported` ones are only refused when a program that is loaded needs them. */
+/** What a section holds. */
 export type SectionKind =
   | "license"
   | "version"
@@ -16,7 +16,7 @@ export type SectionKind =
   | "bss"
   | "structOps"
   | "arena"
-  | "unsupported"
+  | "jumpTables"
   | "relocations"
   | "ignored"
   | "unknown";
@@ -57,7 +57,7 @@ const rules: readonly KindRule[] = [
   { kind: "structOps", type: PROGBITS, name: "?.struct_ops" },
   { kind: "structOps", type: PROGBITS, name: "?.struct_ops.link" },
   { kind: "arena", type: PROGBITS, name: ".addr_space.1" },
-  { kind: "unsupported", name: ".jumptables" },
+  { kind: "jumpTables", type: PROGBITS, name: ".jumptables" },
   { kind: "relocations", type: REL },
   { kind: "relocations", type: RELA },
 ];
@@ -73,9 +73,4 @@ function fits({ name, prefix, type, executable }: KindRule, section: ElfSection)
   if (executable && (section.flags & SectionFlag.EXECINSTR) === 0) return false;
   if (name === undefined && prefix === undefined) return true;
   return section.name === name || (prefix !== undefined && section.name.startsWith(prefix));
-}
-
-/** What the contents of a section that instructions cannot refer to are called in messages. */
-export function unsupportedFeature(sectionName: string): string {
-  return sectionName === ".jumptables" ? "jump tables" : "struct_ops variables";
 }

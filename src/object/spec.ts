@@ -17,8 +17,19 @@ export type RelocationSpec =
   | { readonly kind: "function"; readonly insnIndex: number; readonly target: FunctionSpec }
   /** ldimm64 or call that refers to an undefined symbol. */
   | ExternRelocationSpec
-  /** ldimm64 of something that bpfkit does not handle (jump tables, struct_ops data); linking refuses it. */
+  | JumpTableRelocationSpec
+  /** ldimm64 of something that programs cannot reach (struct_ops data); linking refuses it. */
   | { readonly kind: "unsupported"; readonly insnIndex: number; readonly sectionName: string; readonly what: string };
+
+/** ldimm64 that wants the map of a jump table. */
+export interface JumpTableRelocationSpec {
+  readonly kind: "jumpTable";
+  readonly insnIndex: number;
+  /** Where the table begins in `.jumptables`: the same for all instructions that use it. */
+  readonly tableOffset: number;
+  /** Where each entry leads: indices of instructions, counted from the function's start. */
+  readonly targets: readonly number[];
+}
 
 /** A reference to something that only the running kernel can supply. */
 export interface ExternRelocationSpec {
