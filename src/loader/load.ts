@@ -84,6 +84,8 @@ interface ReadyProgram {
   /** In the running kernel's BTF; 0 for programs without such a target. */
   readonly attachBtfId: number;
   readonly expectedAttachType: number;
+  /** BTF of the module whose type `attachBtfId` is. */
+  readonly attachTarget: FileDescriptor | undefined;
 }
 
 /** Everything that can fail without having touched the kernel. */
@@ -107,7 +109,7 @@ function relocateAll(
         ? resolveAttachBtf(program.spec, loadKernelBtf(`the attach target of program ${program.name}`))
         : (callback?.attachBtfId ?? 0);
       const expectedAttachType = callback?.memberIndex ?? program.spec.expectedAttachType;
-      return [program, { linked, attachBtfId, expectedAttachType }];
+      return [program, { linked, attachBtfId, expectedAttachType, attachTarget: callback?.module }];
     }),
   );
 }
@@ -124,7 +126,7 @@ function refuseUntyped(program: ProgramSpec): void {
 function* loadOne(
   context: LoadContext,
   program: BpfProgram,
-  { linked, attachBtfId, expectedAttachType }: ReadyProgram,
+  { linked, attachBtfId, expectedAttachType, attachTarget }: ReadyProgram,
   objectBtf: FileDescriptor | undefined,
 ): LoadSteps<void> {
   const { spec } = program;
@@ -141,6 +143,7 @@ function* loadOne(
       expectedAttachType,
       kernelVersion: context.spec.kernelVersion ?? kernelVersionCode(),
       attachBtfId,
+      attachTarget,
       btf: objectBtf,
       funcInfo: objectBtf && funcInfo && { bytes: funcInfo, recordSize: 8 },
       lineInfo: objectBtf && lineInfo && { bytes: lineInfo, recordSize: 16 },

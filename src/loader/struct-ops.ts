@@ -5,16 +5,30 @@ import { type Btf, type BtfComposite, type BtfMember, essentialName } from "../b
 import { addLocation, ObjectError, SystemCallError, UnsupportedError } from "../errors.js";
 import { loadKernelBtf } from "../kernel/index.js";
 import { log } from "../log.js";
-import { type MapSpec, type ObjectSpec, type ProgramSpec, ProgramType, type StructOpsSpec } from "../object/index.js";
+import {
+  MapFlag,
+  type MapSpec,
+  type ObjectSpec,
+  type ProgramSpec,
+  ProgramType,
+  type StructOpsSpec,
+} from "../object/index.js";
 import { Errno, type FileDescriptor, mapCreate } from "../syscall/index.js";
 import type { BpfMap } from "./bpf-map.js";
 import { kernelName } from "./kernel-name.js";
 import { withMemlock } from "./memlock.js";
 
+/** The types of loaded kernel modules, on top of vmlinux's. */
+export interface KernelModules {
+  list(): readonly { readonly name: string; readonly btf: Btf; readonly fd: FileDescriptor | undefined }[];
+}
+
 /** What a struct_ops map is to the kernel. */
 interface KernelTable {
   /** `struct bpf_struct_ops_NAME` in the kernel's BTF: the struct itself behind the kernel's own bookkeeping. */
   readonly valueTypeId: number;
+  /** BTF of the module that defines the struct (Linux 6.9); undefined for structs of vmlinux. */
+  readonly module: FileDescriptor | undefined;
   /** In the kernel's layout; callbacks are filled in when their programs exist. */
   readonly value: Uint8Array;
   /** Where in `value` which program's descriptor goes (8 bytes each). */
@@ -25,6 +39,8 @@ interface KernelTable {
 interface CallbackTarget {
   /** The struct in the kernel's BTF. */
   readonly attachBtfId: number;
+  /** BTF of the module that defines it; undefined for vmlinux. */
+  readonly module: FileDescriptor | undefined;
   /** Index of the member in the kernel's struct: the program's expected attach type. */
   readonly memberIndex: number;
 }
@@ -45,14 +61,19 @@ export interface StructOpsPlan {
  *
  * @throws UnsupportedError where the kernel's struct lacks what the object sets, ObjectError for a program in two roles
  */
-export function planStructOps(spec: ObjectSpec): StructOpsPlan {
+export function planStructOps(spec: ObjectSpec, modules: KernelModules = { list: () => [] }): StructOpsPlan {
   const tables = new Map<MapSpec, KernelTable>();
   const targets = new Map<ProgramSpec, CallbackTarget>();
   for (const map of spec.maps) {
     if (map.structOps === undefined || !map.autocreate || spec.btf === undefined) continue;
     try {
       const kernel = loadKernelBtf(`struct_ops map ${map.name}`);
-      const table = new TableConverter(spec.btf, kernel, map.structOps, targets).convert();
+      const table = new TableConverter(
+        spec.btf,
+        kernelStruct(spec.btf, map.structOps, kernel, modules),
+        map.structOps,
+        targets,
+      ).convert();
       tables.set(map, table);
       map.valueSize = table.value.length;
     } catch (error) {
@@ -87,7 +108,9 @@ export function callbackTarget(plan: StructOpsPlan, program: ProgramSpec): Callb
  * @throws SystemCallError
  */
 export function createStructOpsMap(map: BpfMap, table: KernelTable, objectBtf: FileDescriptor | undefined): void {
-  const { name, type, keySize, valueSize, maxEntries, flags, sectionName } = map.spec;
+  const { name, type, keySize, valueSize, maxEntries, sectionName } = map.spec;
+  const { module } = table;
+  const flags = map.spec.flags | (module === undefined ? 0 : MapFlag.VTYPE_BTF_OBJ_FD);
   try {
     const options = {
       type,
@@ -99,6 +122,7 @@ export function createStructOpsMap(map: BpfMap, table: KernelTable, objectBtf: F
       // The kernel wants type information to be there, although it needs none of it.
       btf: objectBtf,
       btfVmlinuxValueTypeId: table.valueTypeId,
+      valueTypeBtfObject: module,
     };
     map.setCreated(withMemlock(() => mapCreate(options)));
   } catch (error) {
@@ -125,24 +149,65 @@ export function fillStructOps(
   map.setStructOpsValue(value);
 }
 
+/** The kernel's side of a variable. */
+interface KernelStruct {
+  readonly btf: Btf;
+  readonly module: FileDescriptor | undefined;
+  readonly struct: BtfComposite;
+  readonly valueType: BtfComposite;
+  /** Where in the value the struct begins, bytes. */
+  readonly start: number;
+}
+
+/** Finds the struct by name, without a flavor, in vmlinux or else in a module. @throws UnsupportedError */
+function kernelStruct(local: Btf, spec: StructOpsSpec, vmlinux: Btf, modules: KernelModules): KernelStruct {
+  const name = essentialName(local.nameOf(spec.typeId));
+  const valueName = `bpf_struct_ops_${name}`;
+  const places = function* () {
+    yield { btf: vmlinux, fd: undefined };
+    yield* modules.list();
+  };
+  for (const { btf, fd: module } of places()) {
+    const valueTypeId = btf.findByName(valueName, "struct");
+    if (valueTypeId === undefined) continue;
+    if (btf !== vmlinux && module === undefined) {
+      throw new UnsupportedError(`struct ${name} belongs to a kernel module, whose types cannot be referred to`, {
+        hint: "that needs CAP_SYS_ADMIN",
+      });
+    }
+    const id = btf.findByName(name, "struct");
+    const valueType = btf.type(valueTypeId) as BtfComposite;
+    const data = valueType.members.find(({ type }) => type === id);
+    if (id === undefined || data === undefined) {
+      throw new UnsupportedError(`the kernel's struct ${valueName} does not hold struct ${name}`);
+    }
+    return { btf, module, struct: btf.type(id) as BtfComposite, valueType, start: data.bitOffset / 8 };
+  }
+  throw new UnsupportedError(`this kernel has no struct_ops of struct ${name}`, {
+    hint: "it may be too old, or the module that defines it is not loaded",
+  });
+}
+
 /** Converts one variable. */
 class TableConverter {
   readonly #local: Btf;
   readonly #kernel: Btf;
+  readonly #target: KernelStruct;
   readonly #spec: StructOpsSpec;
   readonly #struct: BtfComposite;
   readonly #targets: Map<ProgramSpec, CallbackTarget>;
 
-  constructor(local: Btf, kernel: Btf, spec: StructOpsSpec, targets: Map<ProgramSpec, CallbackTarget>) {
+  constructor(local: Btf, target: KernelStruct, spec: StructOpsSpec, targets: Map<ProgramSpec, CallbackTarget>) {
     this.#local = local;
-    this.#kernel = kernel;
+    this.#kernel = target.btf;
+    this.#target = target;
     this.#spec = spec;
     this.#struct = local.type(spec.typeId) as BtfComposite;
     this.#targets = targets;
   }
 
   convert(): KernelTable {
-    const { id, struct, valueTypeId, valueType, start } = this.#kernelTypes();
+    const { struct, valueType, start, module } = this.#target;
     const value = new Uint8Array(valueType.size);
     const callbacks: { offset: number; program: ProgramSpec }[] = [];
     const indices = new Map(struct.members.map(({ name }, index) => [name, index]).reverse() as [string, number][]);
@@ -158,28 +223,13 @@ class TableConverter {
       if (this.#local.type(this.#local.resolve(member.type)).kind === "ptr") {
         const program = this.#callback(member, i, other);
         if (program === undefined) return;
-        this.#aim(program, member, { attachBtfId: id, memberIndex: index });
+        this.#aim(program, member, { attachBtfId: struct.id, module, memberIndex: index });
         callbacks.push({ offset, program });
       } else {
         value.set(this.#plain(member, other), offset);
       }
     });
-    return { valueTypeId, value, callbacks };
-  }
-
-  #kernelTypes() {
-    const name = essentialName(this.#struct.name);
-    const valueTypeId = this.#kernel.findByName(`bpf_struct_ops_${name}`, "struct");
-    const id = this.#kernel.findByName(name, "struct");
-    if (valueTypeId === undefined || id === undefined) {
-      throw new UnsupportedError(`this kernel has no struct_ops of struct ${name}`, {
-        hint: "structs that kernel modules define cannot be implemented by bpfkit yet",
-      });
-    }
-    const valueType = this.#kernel.type(valueTypeId) as BtfComposite;
-    const data = valueType.members.find(({ type }) => type === id);
-    if (data === undefined) throw new UnsupportedError(`the kernel's ${valueType.name} does not hold struct ${name}`);
-    return { id, struct: this.#kernel.type(id) as BtfComposite, valueTypeId, valueType, start: data.bitOffset / 8 };
+    return { valueTypeId: valueType.id, module, value, callbacks };
   }
 
   /** The kernel does not have the member: fine as long as nobody wants it. */
@@ -222,7 +272,11 @@ class TableConverter {
     const before = this.#targets.get(program);
     if (before === undefined) {
       this.#targets.set(program, target);
-    } else if (before.attachBtfId !== target.attachBtfId || before.memberIndex !== target.memberIndex) {
+    } else if (
+      before.attachBtfId !== target.attachBtfId ||
+      before.module !== target.module ||
+      before.memberIndex !== target.memberIndex
+    ) {
       const reason = `it is set to \`${name}\`, and to another member or struct as well`;
       throw new ObjectError("OBJECT_INVALID", reason, { program: program.name });
     }
