@@ -3,6 +3,7 @@
 
 import { type Btf, type BtfComposite, type BtfMember, essentialName } from "../btf/index.js";
 import { addLocation, ObjectError, SystemCallError, UnsupportedError } from "../errors.js";
+import { INSN_SIZE, Opcode, writeInsn } from "../insn/index.js";
 import { loadKernelBtf } from "../kernel/index.js";
 import { log } from "../log.js";
 import {
@@ -13,7 +14,7 @@ import {
   ProgramType,
   type StructOpsSpec,
 } from "../object/index.js";
-import { Errno, type FileDescriptor, mapCreate } from "../syscall/index.js";
+import { Errno, type FileDescriptor, mapCreate, progLoad } from "../syscall/index.js";
 import type { BpfMap } from "./bpf-map.js";
 import { kernelName } from "./kernel-name.js";
 import { withMemlock } from "./memlock.js";
@@ -124,9 +125,27 @@ export function createStructOpsMap(map: BpfMap, table: KernelTable, objectBtf: F
       btfVmlinuxValueTypeId: table.valueTypeId,
       valueTypeBtfObject: module,
     };
-    map.setCreated(withMemlock(() => mapCreate(options)));
+    map.setCreated(withMemlock(() => afterFirstProgram(() => mapCreate(options))));
   } catch (error) {
     throw addLocation(explain(error, objectBtf), { map: name, section: sectionName });
+  }
+}
+
+/**
+ * Kernels before 6.0 or so read their own types when the first program is loaded, and know no struct_ops until then
+ * (ENOTSUPP). libbpf never meets that, because it loads a trivial program before anything else; here it is done on demand.
+ */
+function afterFirstProgram<T>(create: () => T): T {
+  try {
+    return create();
+  } catch (error) {
+    if (!(error instanceof SystemCallError) || error.errno !== Errno.ENOTSUPP) throw error;
+    const insns = new Uint8Array(2 * INSN_SIZE);
+    // r0 = 0; exit
+    writeInsn(insns, 0, { opcode: 0xb7, dst: 0, src: 0, off: 0, imm: 0 });
+    writeInsn(insns, 1, { opcode: Opcode.EXIT, dst: 0, src: 0, off: 0, imm: 0 });
+    progLoad({ type: ProgramType.socket_filter, insns, license: "GPL" }).fd?.close();
+    return create();
   }
 }
 

@@ -150,6 +150,8 @@ export const structOpsProbe =
   (flags: number): (() => void) =>
   () => {
     withDescriptors((own) => {
+      // Old kernels know no struct_ops before the first program is loaded.
+      own(load(Type.socketFilter, own(createCounter())));
       const btf = own(loadBtf([1, 1 << 24, 4, 32], "\0int"));
       const id = kernelType(Kind.struct, "bpf_struct_ops_tcp_congestion_ops");
       // The size has to be the type's own: a wrong one is refused last, with EINVAL, after everything a kernel without
