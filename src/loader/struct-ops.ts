@@ -132,7 +132,7 @@ export function createStructOpsMap(map: BpfMap, table: KernelTable, objectBtf: F
 }
 
 /**
- * Kernels before 6.0 or so read their own types when the first program is loaded, and know no struct_ops until then
+ * Old kernels (seen on 5.10) read their own types when the first program is loaded, and know no struct_ops until then
  * (ENOTSUPP). libbpf never meets that, because it loads a trivial program before anything else; here it is done on demand.
  */
 function afterFirstProgram<T>(create: () => T): T {
