@@ -13,6 +13,13 @@ export {
 } from "./link/index.js";
 export { BpfMap, BpfObject, BpfProgram, type OpenOptions, type StructOpsMembers } from "./loader/index.js";
 export { type Logger, type LogLevel, setLogger } from "./log.js";
-export type { GlobalVariables, RawMap, SetOptions, UpdateFlags } from "./map/index.js";
+export type {
+  GlobalVariables,
+  MapDeclaration,
+  OpenMapOptions,
+  RawMap,
+  SetOptions,
+  UpdateFlags,
+} from "./map/index.js";
 export type { AttachTypeName, MapTypeName, ProgramTypeName } from "./object/index.js";
 export { VerifierError, type VerifierFailure } from "./program/index.js";

@@ -5,11 +5,11 @@ import { ArgumentError, SystemCallError, UnsupportedError } from "../errors.js";
 import { BPF_PSEUDO, INSN_SIZE, Opcode, writeInsn } from "../insn/index.js";
 import type { BpfMap } from "../map/index.js";
 import { MapFlag, type MapSpec, MapType, ProgramType } from "../object/index.js";
-import { Errno, type FileDescriptor, MappedRegion, mapCreate, pageSize, progLoad } from "../syscall/index.js";
+import { Errno, MappedRegion, mapCreate, pageSize, progLoad } from "../syscall/index.js";
 import type { RelocatedProgram } from "./relocate.js";
 
-/** Maps an arena that has just been created, and puts its variables into it. */
-export function shareArena(map: BpfMap, fd: FileDescriptor): void {
+/** Maps an arena that exists now; `fill` puts its variables into it. */
+export function shareArena(map: BpfMap, { fill }: { fill: boolean }): void {
   const { spec } = map;
   const { initialValue, mapExtra, maxEntries, flags } = spec;
   const offset = arenaDataOffset(spec);
@@ -20,7 +20,7 @@ export function shareArena(map: BpfMap, fd: FileDescriptor): void {
   }
   let region: MappedRegion;
   try {
-    region = MappedRegion.map(fd, { length: maxEntries * pageSize(), writable: true, address: mapExtra });
+    region = MappedRegion.map(map.descriptor, { length: maxEntries * pageSize(), writable: true, address: mapExtra });
   } catch (error) {
     if (mapExtra === 0n || !(error instanceof SystemCallError) || error.errno !== Errno.EEXIST) throw error;
     throw new SystemCallError(`the arena cannot lie at 0x${mapExtra.toString(16)}: this process has something there`, {
@@ -32,7 +32,7 @@ export function shareArena(map: BpfMap, fd: FileDescriptor): void {
     });
   }
   map.setMemory(region, offset);
-  if (initialValue !== undefined) region.bytes.set(initialValue, offset);
+  if (fill && initialValue !== undefined) region.bytes.set(initialValue, offset);
 }
 
 /** The program with the addresses of an arena's variables moved to where they will be. */

@@ -25,11 +25,11 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
   /** @internal */
   constructor(
     spec: MapSpec,
-    btf: Btf | undefined,
+    types: { btf: Btf | undefined },
     file: string,
     programOf: (spec: ProgramSpec) => BpfProgram | undefined,
   ) {
-    super(spec, btf, file);
+    super(spec, types, file);
     this.#programOf = programOf;
   }
 
@@ -50,8 +50,8 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
     const { structOps } = this.spec;
     if (structOps === undefined || this.btf === undefined) throw this.#noStructOps();
     this.#members ??= structOpsMembers(this.btf, structOps, {
-      place: { file: this.file, map: this.name },
-      requireEditable: (field) => this.requireEditable(field),
+      place: this.where,
+      requireEditable: (field) => this.edit(field),
       programOf: this.#programOf,
     });
     return this.#members;
@@ -90,14 +90,17 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
     return [...this.#links].filter((link) => link.attached);
   }
 
+  /** @internal */
+  get file(): string {
+    return this.where.file;
+  }
+
   /** @internal The value that attaching writes, in the kernel's layout. */
   get structOpsValue(): Uint8Array {
     // The descriptor says what is wrong before load and after close.
     void this.descriptor;
     if (this.#value !== undefined) return this.#value;
-    throw this.isStructOps
-      ? new StateError("the map is not loaded yet", { file: this.file, map: this.name })
-      : this.#noStructOps();
+    throw this.isStructOps ? new StateError("the map is not loaded yet", this.where) : this.#noStructOps();
   }
 
   /** @internal */
@@ -114,8 +117,7 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
 
   #noStructOps(): UnsupportedError {
     return new UnsupportedError(`a map of type ${this.type} has no callbacks to attach`, {
-      file: this.file,
-      map: this.name,
+      ...this.where,
       hint: 'that is for variables in SEC(".struct_ops") and SEC(".struct_ops.link")',
     });
   }

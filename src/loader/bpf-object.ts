@@ -2,10 +2,11 @@
 
 import type { Btf, BtfValue } from "../btf/index.js";
 import { addLocation, NotFoundError, StateError, withLocation } from "../errors.js";
+import { pinPathIn } from "../kernel/index.js";
 import type { BpfLink } from "../link/index.js";
 import type { GlobalVariables } from "../map/index.js";
 import { nearNames } from "../near-names.js";
-import { type ObjectSpec, openObject, type ProgramSpec } from "../object/index.js";
+import { MapPinning, type ObjectSpec, openObject, type ProgramSpec } from "../object/index.js";
 import { progLoad, progLoadAsync } from "../syscall/index.js";
 import { BpfMap } from "./bpf-map.js";
 import { BpfProgram } from "./bpf-program.js";
@@ -37,7 +38,7 @@ export class BpfObject implements Disposable {
     this.#spec = spec;
     this.programs = spec.programs.map((program) => new BpfProgram(program, input.file));
     const programOf = (wanted: ProgramSpec) => this.programs.find((program) => program.spec === wanted);
-    this.maps = spec.maps.map((map) => new BpfMap(map, spec.btf, input.file, programOf));
+    this.maps = spec.maps.map((map) => declaredMap(new BpfMap(map, spec, input.file, programOf), input));
   }
 
   /**
@@ -211,6 +212,44 @@ export class BpfObject implements Disposable {
     for (const { links } of [...this.maps, ...this.programs]) for (const link of links) link.close();
   }
 
+  /**
+   * Pins every map of the loaded object in `directory` under its name (with `_` for dots), or without a directory those
+   * that have a `pinPath`. When one cannot be pinned, those of this call are unpinned again. Linux 4.4; libbpf:
+   * `bpf_object__pin_maps`.
+   *
+   * @throws SystemCallError EEXIST and so on, StateError when a map is pinned elsewhere, ObjectError for a name that is none
+   */
+  pinMaps(directory?: string): void {
+    this.#require("loaded", "pin maps");
+    const made: BpfMap[] = [];
+    try {
+      for (const [map, path] of this.#pinPaths(directory)) if (map.pin(path)) made.push(map);
+    } catch (error) {
+      for (const map of made) map.unpin();
+      throw addLocation(error, { file: this.#input.file });
+    }
+  }
+
+  /**
+   * Removes the pins that {@link pinMaps} with the same argument makes; the maps stay as they are. libbpf:
+   * `bpf_object__unpin_maps`.
+   *
+   * @throws SystemCallError ENOENT at the first pin that does not exist
+   */
+  unpinMaps(directory?: string): void {
+    this.#require("loaded", "unpin maps");
+    for (const [map, path] of this.#pinPaths(directory)) map.unpin(path);
+  }
+
+  /** The maps that can be pinned, and where. */
+  #pinPaths(directory: string | undefined): [BpfMap, string][] {
+    return this.maps.flatMap((map): [BpfMap, string][] => {
+      if (!map.loaded) return [];
+      const path = directory === undefined ? map.pinPath : pathOfMap(map, directory);
+      return path === undefined ? [] : [[map, path]];
+    });
+  }
+
   /** Detaches, unmaps and closes everything. Idempotent. libbpf: `bpf_object__close`. */
   close(): void {
     if (this.#state === "closed") return;
@@ -255,4 +294,16 @@ export class BpfObject implements Disposable {
     };
     throw new StateError(reasons[this.#state], { file: this.#input.file });
   }
+}
+
+/** A map of an opened object, with the pin that its declaration asks for. */
+function declaredMap(map: BpfMap, { pinRoot }: OpenInput): BpfMap {
+  if (map.spec.pinning === MapPinning.byName) map.pinPath = pathOfMap(map, pinRoot);
+  return map;
+}
+
+/** The names of data maps have a dot, which names of pins may not have. */
+function pathOfMap(map: BpfMap, directory: string): string {
+  const name = map.isInternal ? map.name.replaceAll(".", "_") : map.name;
+  return withLocation({ map: map.name }, () => pinPathIn(directory, name));
 }

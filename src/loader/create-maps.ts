@@ -1,4 +1,4 @@
-// Maps into the kernel, in declaration order (libbpf.md 3.3 and 3.4).
+// Maps into the kernel, in declaration order (libbpf.md 3.2 step 10, 3.3 and 3.4): found pinned, reused, or created.
 
 import { ArgumentError, addLocation, SystemCallError } from "../errors.js";
 import { log } from "../log.js";
@@ -10,26 +10,60 @@ import {
   MappedRegion,
   mapCreate,
   mapFreeze,
+  mapLookup,
   mapUpdate,
   pageSize,
   possibleCpuCount,
 } from "../syscall/index.js";
 import { shareArena } from "./arena.js";
 import { kernelName } from "./kernel-name.js";
+import type { LoadPins } from "./load-pins.js";
+import { fillMapSlots } from "./map-slots.js";
 import { withMemlock } from "./memlock.js";
 
-/** Creates the map, fills and shares the memory of data sections. Registers what must be closed with `map` itself. */
-export function createMap(map: BpfMap, objectBtf: FileDescriptor | undefined): void {
-  const { spec } = map;
-  try {
-    settleSize(spec);
-    const fd = createWithInner(spec, objectBtf);
-    map.setCreated(fd);
-    if (spec.dataKind !== undefined) shareData(map, fd);
-    if (spec.type === MapType.arena) shareArena(map, fd);
-  } catch (error) {
-    throw addLocation(error, { map: spec.name, section: spec.sectionName });
+/** Creates all maps whose autocreate is on. What must be closed is registered with each map itself. */
+export function createMaps(maps: readonly BpfMap[], objectBtf: FileDescriptor | undefined, pins: LoadPins): void {
+  const bySpec = new Map(maps.map((map) => [map.spec, map]));
+  const done = new Set<BpfMap>();
+  const once = (map: BpfMap): void => {
+    if (done.has(map) || !map.autocreate) return;
+    done.add(map);
+    try {
+      createMap(map, objectBtf, pins, bySpec);
+    } catch (error) {
+      throw addLocation(error, { map: map.name, section: map.sectionName });
+    }
+  };
+  for (const map of maps) {
+    // What goes into slots has to exist first; compilers declare it first too.
+    for (const slot of map.spec.slots) if (slot.kind === "map") once(bySpec.get(slot.map)!);
+    once(map);
   }
+}
+
+function createMap(
+  map: BpfMap,
+  objectBtf: FileDescriptor | undefined,
+  pins: LoadPins,
+  bySpec: ReadonlyMap<MapSpec, BpfMap>,
+): void {
+  const { spec } = map;
+  // An existing map has the size that it has.
+  if (!map.reused) settleSize(spec);
+  pins.find(map);
+  if (map.reused) {
+    if (spec.dataKind !== undefined) shareExisting(map);
+    if (spec.type === MapType.arena) shareArena(map, { fill: false });
+    pins.keep(map);
+    return;
+  }
+  map.setCreated(createWithInner(map, objectBtf));
+  if (spec.dataKind !== undefined) fillData(map);
+  if (spec.type === MapType.arena) shareArena(map, { fill: true });
+  fillMapSlots(map, bySpec);
+  pins.keep(map);
+  // Somebody else may have been faster with the pin: then it is their map.
+  if (map.spec.dataKind !== undefined) (map.reused ? shareExisting : shareOwn)(map);
 }
 
 /** Sizes that depend on this machine. */
@@ -48,11 +82,15 @@ function ringSize(bytes: number, page: number): number {
   return size;
 }
 
-function createWithInner(spec: MapSpec, objectBtf: FileDescriptor | undefined): FileDescriptor {
-  if (spec.inner === undefined) return create(spec, objectBtf, undefined);
+function createWithInner(
+  { spec, inner, innerTemplate }: BpfMap,
+  objectBtf: FileDescriptor | undefined,
+): FileDescriptor {
+  if (innerTemplate !== undefined) return create(spec, objectBtf, innerTemplate);
+  if (inner === undefined) return create(spec, objectBtf, undefined);
   // The kernel copies the definition of an example and forgets the example.
-  settleSize(spec.inner);
-  using template = create(spec.inner, objectBtf, undefined);
+  settleSize(inner.spec);
+  using template = create(inner.spec, objectBtf, undefined);
   return create(spec, objectBtf, template);
 }
 
@@ -94,20 +132,40 @@ function create(
   }
 }
 
-/** Contents first, while the map may still be written; then constants are frozen, variables shared. */
-function shareData(map: BpfMap, fd: FileDescriptor): void {
-  const { spec } = map;
+/** The contents of a data section, while the map may still be written and nobody else knows it. */
+function fillData({ spec, descriptor }: BpfMap): void {
+  const image = spec.initialValue;
+  // A new array is all zeros already.
+  if (image === undefined || (spec.dataKind === "bss" && image.every((byte) => byte === 0))) return;
+  mapUpdate({ map: descriptor, key: new Uint8Array(4), value: image });
+}
+
+/** Constants are frozen, variables shared. */
+function shareOwn(map: BpfMap): void {
+  if (map.spec.dataKind === "rodata") {
+    mapFreeze(map.descriptor);
+    map.setFrozen();
+  } else {
+    shareMemory(map);
+  }
+}
+
+/** Variables become those of an existing map: it keeps its contents. */
+function shareExisting(map: BpfMap): void {
+  const { spec, descriptor } = map;
   const image = spec.initialValue;
   if (image === undefined) return;
-  // A new array is all zeros already.
-  if (spec.dataKind !== "bss" || image.some((byte) => byte !== 0)) {
-    mapUpdate({ map: fd, key: new Uint8Array(4), value: image });
+  if (image.length !== spec.valueSize) {
+    const sizes = `${spec.valueSize} bytes instead of ${image.length}`;
+    throw new ArgumentError(`the existing map that is to be used for the data section has ${sizes}`);
   }
-  if (spec.dataKind === "rodata") {
-    mapFreeze(fd);
-    map.setFrozen();
-  } else if ((spec.flags & MapFlag.MMAPABLE) !== 0) {
-    const region = MappedRegion.map(fd, { length: spec.valueSize, writable: true });
-    map.setMemory(region);
-  }
+  const contents = mapLookup({ map: descriptor, key: new Uint8Array(4) });
+  if (contents !== undefined) image.set(contents);
+  if (spec.dataKind === "rodata") map.setFrozen();
+  else shareMemory(map);
+}
+
+function shareMemory(map: BpfMap): void {
+  if ((map.spec.flags & MapFlag.MMAPABLE) === 0) return;
+  map.setMemory(MappedRegion.map(map.descriptor, { length: map.spec.valueSize, writable: true }));
 }

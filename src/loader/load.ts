@@ -19,10 +19,12 @@ import { placeArenaData } from "./arena.js";
 import { needsAttachBtf, resolveAttachBtf } from "./attach-btf.js";
 import type { BpfMap } from "./bpf-map.js";
 import type { BpfProgram } from "./bpf-program.js";
-import { createMap } from "./create-maps.js";
+import { createMaps } from "./create-maps.js";
 import { JumpTableMaps } from "./jump-tables.js";
 import { kernelName } from "./kernel-name.js";
 import { loadObjectBtf } from "./load-btf.js";
+import { LoadPins } from "./load-pins.js";
+import { fillProgramSlots } from "./map-slots.js";
 import { raiseMemlock } from "./memlock.js";
 import { hasCoreRelocations, ProgramRelocator, type RelocatedProgram } from "./relocate.js";
 import { resolveMaps } from "./resolve-maps.js";
@@ -57,7 +59,12 @@ export function* loadSteps(context: LoadContext): LoadSteps<void> {
   const relocated = relocateAll(context, programs, structOps);
 
   using objectBtf = spec.btf === undefined ? undefined : loadObjectBtf(spec.btf, context.file);
-  for (const map of maps) if (map.autocreate && !map.isStructOps) createMap(map, objectBtf);
+  using pins = new LoadPins();
+  createMaps(
+    maps.filter((map) => !map.isStructOps),
+    objectBtf,
+    pins,
+  );
   for (const map of maps) {
     const table = structOps.tables.get(map.spec);
     if (table !== undefined) createStructOpsMap(map, table, objectBtf);
@@ -73,6 +80,8 @@ export function* loadSteps(context: LoadContext): LoadSteps<void> {
     if (table !== undefined) fillStructOps(map, table, (wanted) => fdOf(context, wanted));
   }
   for (const program of context.programs) program.seal();
+  fillProgramSlots(maps, context.programs);
+  pins.complete();
 }
 
 function fdOf({ programs }: LoadContext, wanted: ProgramSpec): number {

@@ -5,6 +5,7 @@ import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Btf } from "../btf/index.js";
 import { ArgumentError, BpfkitError, ObjectError, withLocation } from "../errors.js";
+import { BPF_FS_ROOT, pinPathOf } from "../kernel/index.js";
 import { nearNames } from "../near-names.js";
 import { checkU32 } from "../object/index.js";
 
@@ -21,6 +22,8 @@ export interface OpenOptions {
   logLevel?: number;
   /** Tolerates unknown attributes in map definitions. */
   relaxedMaps?: boolean;
+  /** Directory in a BPF file system for maps that are pinned by name; by default /sys/fs/bpf. libbpf: `pin_root_path`. */
+  pinRoot?: string;
 }
 
 const known: Readonly<Record<keyof OpenOptions, true>> = {
@@ -28,6 +31,7 @@ const known: Readonly<Record<keyof OpenOptions, true>> = {
   kernelBtf: true,
   logLevel: true,
   relaxedMaps: true,
+  pinRoot: true,
 };
 
 /** Checked options, and the object's bytes. */
@@ -39,6 +43,8 @@ export interface OpenInput {
   readonly kernelBtf: Btf | undefined;
   readonly logLevel: number;
   readonly relaxedMaps: boolean;
+  /** Absolute. */
+  readonly pinRoot: string;
 }
 
 /** Reads and checks. @throws ArgumentError for wrong options, ObjectError when the file cannot be read */
@@ -59,6 +65,7 @@ export function readInput(source: string | URL | Uint8Array, options: OpenOption
     kernelBtf: options.kernelBtf === undefined ? undefined : readKernelBtf(options.kernelBtf),
     logLevel: checkU32(options.logLevel ?? 0, "logLevel"),
     relaxedMaps: options.relaxedMaps ?? false,
+    pinRoot: pinPathOf(options.pinRoot ?? BPF_FS_ROOT),
   };
 }
 

@@ -1,14 +1,22 @@
-// A map of an object: its declaration, editable until load; afterwards its elements, with the protocol of JavaScript's
-// Map, decoded by BTF.
+// A map with everything a user does to it: declaration, descriptor and pin of the classes below, and the elements with the
+// protocol of JavaScript's Map, decoded by BTF.
 
-import type { Btf, BtfCodec, BtfValue } from "../btf/index.js";
-import { ArgumentError, StateError, UnsupportedError, withLocation } from "../errors.js";
-import { checkU32, type MapSpec, MapType, type MapTypeName, mapTypeName, numberOf } from "../object/index.js";
-import { type FileDescriptor, type MappedRegion, MapScratch, mapFreeze, possibleCpuCount } from "../syscall/index.js";
+import type { BtfCodec, BtfValue } from "../btf/index.js";
+import { addLocation, UnsupportedError, withLocation } from "../errors.js";
+import {
+  type FileDescriptor,
+  type MappedRegion,
+  MapScratch,
+  mapFreeze,
+  objectGet,
+  openById,
+  possibleCpuCount,
+} from "../syscall/index.js";
 import { Elements, type UpdateFlags, updateFlagsWord } from "./elements.js";
 import { DataSection } from "./global-variables.js";
+import { MapHandle } from "./handle.js";
+import { describeMap, type OpenMapOptions } from "./live.js";
 import { RawMap } from "./raw.js";
-import { type MapTypeRule, mapTypeRule } from "./type-rules.js";
 import { bytesCodec, descriptorCodec, perCpuCodec, typedCodec } from "./value-codec.js";
 import { walk } from "./walk.js";
 
@@ -24,12 +32,10 @@ export interface SetOptions {
  *
  * libbpf: `struct bpf_map`.
  */
-export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue> implements Iterable<[K, V]> {
-  readonly #spec: MapSpec;
-  readonly #file: string;
-  readonly #btf: Btf | undefined;
-  #fd: FileDescriptor | undefined;
-  #sealed: "loaded" | "closed" | undefined;
+export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue>
+  extends MapHandle
+  implements Iterable<[K, V]>, Disposable
+{
   #scratch: MapScratch | undefined;
   #elements: Elements<K, V> | undefined;
   /** The same, once it is known that elements of this type are reached by key: the way of every later call. */
@@ -40,147 +46,29 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
   #dataOffset = 0;
   #frozen = false;
 
-  /** @internal */
-  constructor(spec: MapSpec, btf: Btf | undefined, file: string) {
-    this.#spec = spec;
-    this.#btf = btf;
-    this.#file = file;
-  }
-
-  /** @internal The declaration, for the loader. */
-  get spec(): MapSpec {
-    return this.#spec;
+  /**
+   * The map that is pinned at `path`, whoever made it; close it, or use `using`. Keys and values are decoded by the BTF
+   * that the map was created with (see {@link OpenMapOptions}). Linux 4.4; libbpf: `bpf_obj_get`.
+   *
+   * @throws SystemCallError ENOENT when nothing is pinned there, ArgumentError when it is no map
+   */
+  static openPinned<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue>(
+    path: string,
+    options: OpenMapOptions = {},
+  ): BpfMap<K, V> {
+    return openLive(objectGet({ path, flags: options.flags }), path, options);
   }
 
   /**
-   * The name in the C source; for data sections libbpf's derived name (`minimal.bss`), for those with a name of their
-   * own the section's. libbpf: `bpf_map__name`.
+   * The same by the kernel's id, as tools print it. Linux 4.13, needs CAP_SYS_ADMIN; libbpf: `bpf_map_get_fd_by_id`.
+   *
+   * @throws SystemCallError ENOENT when there is no such map
    */
-  get name(): string {
-    return this.#spec.name;
-  }
-
-  /** The ELF section: `.maps`, or the data section that the map holds. */
-  get sectionName(): string {
-    return this.#spec.sectionName;
-  }
-
-  /** @internal Name or path of the object, for messages. */
-  get file(): string {
-    return this.#file;
-  }
-
-  /** The object's type information; undefined when it has none. */
-  get btf(): Btf | undefined {
-    return this.#btf;
-  }
-
-  /** Map type by libbpf's name, or its number where this version has no name. libbpf: `bpf_map__type`, `…set_type`. */
-  get type(): MapTypeName | number {
-    return mapTypeName(this.#spec.type) ?? this.#spec.type;
-  }
-  set type(type: MapTypeName | number) {
-    this.#edit("type");
-    this.#spec.type = numberOf(type, MapType, "map type");
-  }
-
-  /** Bytes of a key. libbpf: `bpf_map__key_size`, `bpf_map__set_key_size`. */
-  get keySize(): number {
-    return this.#spec.keySize;
-  }
-  set keySize(size: number) {
-    this.#edit("keySize");
-    this.#spec.keySize = checkU32(size, "keySize");
-  }
-
-  /** Bytes of a value (of one CPU). libbpf: `bpf_map__value_size`, `bpf_map__set_value_size`. */
-  get valueSize(): number {
-    return this.#spec.valueSize;
-  }
-  set valueSize(size: number) {
-    this.#edit("valueSize");
-    if (this.#spec.dataKind !== undefined) {
-      throw new ArgumentError("the size of a data section cannot be changed", this.#where);
-    }
-    this.#spec.valueSize = checkU32(size, "valueSize");
-  }
-
-  /**
-   * How many elements fit; for ring buffers bytes, rounded up to a power of two pages at load (this then shows the true
-   * size). libbpf: `bpf_map__max_entries`, `bpf_map__set_max_entries`.
-   */
-  get maxEntries(): number {
-    return this.#spec.maxEntries;
-  }
-  set maxEntries(count: number) {
-    this.#edit("maxEntries");
-    this.#spec.maxEntries = checkU32(count, "maxEntries");
-  }
-
-  /** BPF_F_* creation flags. libbpf: `bpf_map__map_flags`, `bpf_map__set_map_flags`. */
-  get flags(): number {
-    return this.#spec.flags;
-  }
-  set flags(flags: number) {
-    this.#edit("flags");
-    this.#spec.flags = checkU32(flags, "flags");
-  }
-
-  /** Extra 64 bits of some types (bloom filter: hash functions). libbpf: `bpf_map__map_extra`, `…set_map_extra`. */
-  get mapExtra(): bigint {
-    return this.#spec.mapExtra;
-  }
-  set mapExtra(extra: bigint) {
-    this.#edit("mapExtra");
-    if (typeof extra !== "bigint" || extra < 0n || extra >= 1n << 64n) {
-      throw new ArgumentError(`mapExtra must be a bigint of 64 bits, not ${String(extra)}`, this.#where);
-    }
-    this.#spec.mapExtra = extra;
-  }
-
-  /** NUMA node, effective with BPF_F_NUMA_NODE in `flags`. libbpf: `bpf_map__numa_node`, `bpf_map__set_numa_node`. */
-  get numaNode(): number {
-    return this.#spec.numaNode;
-  }
-  set numaNode(node: number) {
-    this.#edit("numaNode");
-    this.#spec.numaNode = checkU32(node, "numaNode");
-  }
-
-  /**
-   * Whether load() creates the map. A program that reaches a map which was not created is refused by the verifier.
-   * libbpf: `bpf_map__autocreate`, `bpf_map__set_autocreate`.
-   */
-  get autocreate(): boolean {
-    return this.#spec.autocreate;
-  }
-  set autocreate(autocreate: boolean) {
-    this.#edit("autocreate");
-    this.#spec.autocreate = autocreate;
-  }
-
-  /** True for the maps that hold .data, .rodata and .bss. libbpf: `bpf_map__is_internal`. */
-  get isInternal(): boolean {
-    return this.#spec.dataKind !== undefined;
-  }
-
-  /** The section of the global variables in this map: its own, or for an arena `.addr_space.1`; else undefined. */
-  get dataSectionName(): string | undefined {
-    const { dataKind, sectionName, arena } = this.#spec;
-    return dataKind === undefined ? arena?.sectionName : sectionName;
-  }
-
-  /** True once the kernel has the map, until it is closed. */
-  get loaded(): boolean {
-    return this.#fd !== undefined && !this.#fd.closed;
-  }
-
-  /**
-   * The kernel's descriptor, owned by this map. libbpf: `bpf_map__fd`.
-   * @throws StateError before load, after close, and for maps that were not created.
-   */
-  get fd(): number {
-    return this.descriptor.number;
+  static openById<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue>(
+    id: number,
+    options: OpenMapOptions = {},
+  ): BpfMap<K, V> {
+    return openLive(openById("map", id, { flags: options.flags }), `map ${id}`, options);
   }
 
   /**
@@ -264,6 +152,12 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
     mapFreeze(this.descriptor);
   }
 
+  /** The section of the global variables in this map: its own, or for an arena `.addr_space.1`; else undefined. */
+  get dataSectionName(): string | undefined {
+    const { dataKind, sectionName, arena } = this.spec;
+    return dataKind === undefined ? arena?.sectionName : sectionName;
+  }
+
   /**
    * The whole memory of an arena, shared with the programs; offsets in it are the lower 32 bits of the programs'
    * pointers, less those of {@link memoryAddress}. Only while the object is loaded: a view that is kept has length 0, or
@@ -285,41 +179,28 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
     if (this.type === "arena" && this.#memory !== undefined) return this.#memory;
     throw new UnsupportedError(
       this.type === "arena" ? "an arena with BPF_F_SEGV_ON_FAULT is not mapped" : "only arenas are memory as a whole",
-      this.#where,
+      this.where,
     );
   }
 
   /** The global variables of a data section or of an arena; undefined for other maps. */
   get data(): DataSection | undefined {
-    const { initialValue, valueTypeId, arena } = this.#spec;
+    const { initialValue, valueTypeId, arena } = this.spec;
     const name = this.dataSectionName;
     if (name === undefined || initialValue === undefined) return undefined;
     if (this.#data === undefined) {
-      this.#data = new DataSection(name, initialValue, this.#btf, (arena?.typeId ?? valueTypeId) || undefined);
+      this.#data = new DataSection(name, initialValue, this.btf, (arena?.typeId ?? valueTypeId) || undefined);
       if (this.#memory?.closed === false) this.#bind(this.#data, this.#memory);
       if (this.#frozen) this.#data.freeze();
-      if (this.#sealed === "closed") this.#data.close();
+      if (this.sealed === "closed") this.#data.close();
     }
     return this.#data;
   }
 
-  /** @internal Peculiarities of the type. */
-  get rule(): MapTypeRule {
-    return mapTypeRule(this.type);
-  }
-
-  /** @internal */
-  get descriptor(): FileDescriptor {
-    if (this.#sealed === "closed") throw new StateError("the map was used after close()", this.#where);
-    if (this.#fd !== undefined) return this.#fd;
-    throw this.#sealed === "loaded"
-      ? new StateError("the map was not created", { ...this.#where, hint: "its autocreate is off" })
-      : new StateError("the map is not loaded yet", { ...this.#where, hint: "call load() first" });
-  }
-
-  /** @internal A descriptor of its own for a reader that may outlive the object. */
-  duplicateFd(): FileDescriptor {
-    return this.descriptor.duplicate();
+  /** @internal Variables that somebody may still hold are those of the old image. */
+  override imageChanged(): void {
+    this.#data?.close();
+    this.#data = undefined;
   }
 
   /** @internal */
@@ -334,11 +215,12 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
   }
 
   /** @internal Takes over what the kernel gave. */
-  setCreated(fd: FileDescriptor): void {
-    this.#fd = fd;
+  override setCreated(fd: FileDescriptor): void {
+    this.#scratch = undefined;
+    super.setCreated(fd);
   }
 
-  /** @internal Takes over the memory that is shared with the kernel from now on; global variables begin at `offset`. */
+  /** @internal Takes over the memory that a data section shares with the kernel from now on. */
   setMemory(memory: MappedRegion, offset = 0): void {
     this.#memory = memory;
     this.#dataOffset = offset;
@@ -346,7 +228,7 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
   }
 
   #bind(data: DataSection, { bytes }: MappedRegion): void {
-    const size = this.#spec.initialValue?.length ?? 0;
+    const size = this.spec.initialValue?.length ?? 0;
     data.bind(bytes.subarray(this.#dataOffset, this.#dataOffset + size));
   }
 
@@ -356,29 +238,30 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
     this.#data?.freeze();
   }
 
-  /** @internal Ends editing: the object was loaded. */
-  seal(): void {
-    this.#sealed ??= "loaded";
-  }
-
-  /** @internal Closes the descriptor and forgets mapped memory; programs that use the map keep it alive. */
-  close(): void {
-    this.#sealed = "closed";
+  /**
+   * Closes the descriptor and forgets mapped memory; pins, and programs that use the map, keep it alive. Maps of an object
+   * are closed with it. Idempotent.
+   */
+  override close(): void {
     this.#data?.close();
     this.#memory?.close();
-    this.#fd?.close();
     this.#scratch = undefined;
+    super.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
   }
 
   #keyed(use: string): Elements<K, V> {
     const { rule } = this;
     if (rule.keyless === true) {
       const reason = `maps of type ${this.type} have no keys to ${use} by`;
-      throw new UnsupportedError(reason, { ...this.#where, hint: "use push(), pop() and peek()" });
+      throw new UnsupportedError(reason, { ...this.where, hint: "use push(), pop() and peek()" });
     }
     if (rule.unreadable === true) {
       throw new UnsupportedError(`maps of type ${this.type} have no elements`, {
-        ...this.#where,
+        ...this.where,
         hint: rule.ring === true ? "read it with a RingBuffer" : undefined,
       });
     }
@@ -388,45 +271,45 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
 
   #keyless(use: string): Elements<K, V> {
     if (this.rule.keyless !== true) {
-      throw new UnsupportedError(`maps of type ${this.type} have keys: ${use}() is for queues and stacks`, this.#where);
+      throw new UnsupportedError(`maps of type ${this.type} have keys: ${use}() is for queues and stacks`, this.where);
     }
     return this.#typed();
   }
 
   #typed(): Elements<K, V> {
-    this.#elements ??= withLocation(this.#where, () => this.#makeElements());
+    this.#elements ??= withLocation(this.where, () => this.#makeElements());
     return this.#elements;
   }
 
   #makeElements(): Elements<K, V> {
-    const { keySize, keyTypeId, valueSize, valueTypeId } = this.#spec;
+    const { keySize, keyTypeId, valueSize, valueTypeId } = this.spec;
     // Sizes and types may be edited until load; only then do they mean something.
     void this.descriptor;
-    const key = keySize === 0 ? bytesCodec(0, "key") : typedCodec(this.#btf, keyTypeId, keySize, "key");
+    const key = keySize === 0 ? bytesCodec(0, "key") : typedCodec(this.btf, keyTypeId, keySize, "key");
     return new Elements(this, key, this.#valueCodec(valueSize, valueTypeId));
   }
 
   #valueCodec(size: number, typeId: number): BtfCodec {
     const { holds, perCpu } = this.rule;
     if (holds !== undefined) return descriptorCodec;
-    const one = typedCodec(this.#btf, typeId, size, "value");
+    const one = typedCodec(this.btf, typeId, size, "value");
     return perCpu === true ? perCpuCodec(one, possibleCpuCount()) : one;
   }
+}
 
-  /** @internal @throws StateError once the object was loaded. */
-  requireEditable(field: string): void {
-    this.#edit(field);
-  }
-
-  #edit(field: string): void {
-    if (this.#sealed === undefined) return;
-    throw new StateError(
-      this.#sealed === "closed" ? "the map was used after close()" : `${field} cannot be changed after load`,
-      this.#where,
-    );
-  }
-
-  get #where(): { file: string; map: string } {
-    return { file: this.#file, map: this.name };
+function openLive<K extends BtfValue, V extends BtfValue>(
+  fd: FileDescriptor,
+  file: string,
+  options: OpenMapOptions,
+): BpfMap<K, V> {
+  try {
+    const { spec, btf } = describeMap(fd, options);
+    const map = new BpfMap<K, V>(spec, { btf }, file);
+    map.setCreated(fd);
+    map.seal();
+    return map;
+  } catch (error) {
+    fd.close();
+    throw addLocation(error, { file });
   }
 }

@@ -30,7 +30,7 @@ function dataMap(objectName: string, { section, kind }: DataSection, variables: 
     throw new ObjectError("OBJECT_INVALID", reason, { section: section.name, offset: section.size });
   }
   // A copy, because users write into it. The zeros of .bss exist nowhere else, and are made only when asked for.
-  const copy = section.type === SectionType.NOBITS ? undefined : section.data.slice();
+  let copy: Uint8Array | undefined = section.type === SectionType.NOBITS ? undefined : section.data.slice();
   return {
     name: dataMapName(objectName, section.name),
     sectionName: section.name,
@@ -46,8 +46,12 @@ function dataMap(objectName: string, { section, kind }: DataSection, variables: 
     keyTypeId: 0,
     valueTypeId: variables.typeId,
     inner: undefined,
+    slots: [],
     get initialValue() {
       return copy ?? section.data;
+    },
+    set initialValue(bytes) {
+      copy = bytes;
     },
     autocreate: true,
   };

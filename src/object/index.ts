@@ -1,5 +1,6 @@
 // The object room's public names: what a `.bpf.o` declares, as plain data. Pure.
 
+export { resizeDataMap } from "./data-resize.js";
 export { type LinkedFunction, type LinkedProgram, type LinkedRelocation, linkProgram } from "./link-calls.js";
 export { checkU32, numberOf } from "./numbers.js";
 export { type OpenObjectOptions, openObject } from "./open.js";

@@ -1,11 +1,10 @@
 // Maps declared in section `.maps`: a struct whose members encode a definition in their types (libbpf.md 3.3).
 
 import { type Btf, type BtfDataSec, BtfLinkage, type BtfMember } from "../btf/index.js";
-import { type ElfFile, type ElfSection, parseRelocations } from "../elf/index.js";
+import type { ElfSection } from "../elf/index.js";
 import { addLocation, ObjectError } from "../errors.js";
 import { log } from "../log.js";
-import type { ObjectSections } from "./section-walk.js";
-import type { MapSpec } from "./spec.js";
+import type { MapSlot, MapSpec } from "./spec.js";
 import { MapPinning, MapType } from "./uapi.js";
 
 const SECTION = ".maps";
@@ -15,6 +14,10 @@ export interface DeclaredMap {
   readonly spec: MapSpec;
   readonly offset: number;
   readonly size: number;
+  /** Where in the variable the slots of `values` begin; undefined when that is not its last member. */
+  readonly slotsOffset: number | undefined;
+  /** The `slots` of `spec`, to be filled in. */
+  readonly slots: MapSlot[];
 }
 
 /** A definition as parsed; a field is undefined until a member sets it. */
@@ -77,10 +80,18 @@ function declaredMap(
   const definition = btf.type(btf.resolve(variable.type));
   if (definition.kind !== "struct") throw invalid(`the definition is no struct but of kind ${definition.kind}`);
   if (definition.size > size) throw invalid(`the definition has ${definition.size} bytes, its variable only ${size}`);
-  return { spec: mapSpec(variable.name, reader.read(definition.id)), offset, size };
+  const slots: MapSlot[] = [];
+  const last = definition.members.at(-1);
+  return {
+    spec: mapSpec(variable.name, reader.read(definition.id), slots),
+    offset,
+    size,
+    slotsOffset: last?.name === "values" ? last.bitOffset / 8 : undefined,
+    slots,
+  };
 }
 
-function mapSpec(name: string, definition: Definition): MapSpec {
+function mapSpec(name: string, definition: Definition, slots: readonly MapSlot[] = []): MapSpec {
   return {
     name,
     sectionName: SECTION,
@@ -96,6 +107,7 @@ function mapSpec(name: string, definition: Definition): MapSpec {
     keyTypeId: definition.keyTypeId ?? 0,
     valueTypeId: definition.valueTypeId ?? 0,
     inner: definition.inner && mapSpec(`${name}.inner`, definition.inner),
+    slots,
     initialValue: undefined,
     autocreate: true,
   };
@@ -245,34 +257,6 @@ class DefinitionReader {
     }
     // A value is a descriptor (and then an id), whatever it stands for.
     return ofMaps ? { valueSize: 4, inner: this.read(element.id, true) } : { valueSize: 4 };
-  }
-}
-
-/**
- * Refuses maps whose slots are filled by the object itself (`.values = { … }`), which shows as relocations of `.maps`.
- *
- * @throws ObjectError naming the map
- */
-export function refuseInitialSlots(
-  elf: ElfFile,
-  { mapRelocations }: ObjectSections,
-  maps: readonly DeclaredMap[],
-): void {
-  for (const section of mapRelocations) {
-    const [first] = parseRelocations(elf, section);
-    if (first === undefined) continue;
-    const { offset } = first;
-    const map = maps.find((candidate) => offset >= candidate.offset && offset - candidate.offset < candidate.size);
-    if (map === undefined) {
-      throw new ObjectError("OBJECT_INVALID", "a relocation that belongs to no map", { section: SECTION, offset });
-    }
-    const what = map.spec.type === MapType.prog_array ? "programs" : "maps";
-    throw new ObjectError("OBJECT_UNSUPPORTED", `${what} as initial contents (\`.values = { … }\`)`, {
-      section: SECTION,
-      offset,
-      map: map.spec.name,
-      hint: "leave `values` empty and update the map after load",
-    });
   }
 }
 

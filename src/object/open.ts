@@ -1,7 +1,7 @@
 // From the bytes of a `.bpf.o` to an ObjectSpec: the order of things (libbpf.md 3.1). Each step has a file of its own.
 
 import { Btf, type BtfExt, parseBtfExt } from "../btf/index.js";
-import { type ElfFile, parseElf } from "../elf/index.js";
+import { parseElf } from "../elf/index.js";
 import { BtfError, withLocation } from "../errors.js";
 import { log } from "../log.js";
 import { addArenaData } from "./arena.js";
@@ -11,7 +11,8 @@ import { assignDebugInfo } from "./debug-info.js";
 import { assignExceptionCallbacks } from "./exception-callbacks.js";
 import { Externs } from "./externs.js";
 import { readFunctions } from "./functions.js";
-import { type DeclaredMap, readMapDefinitions, refuseInitialSlots } from "./map-definitions.js";
+import { type DeclaredMap, readMapDefinitions } from "./map-definitions.js";
+import { readInitialSlots } from "./map-slots.js";
 import { collectRelocations } from "./relocations.js";
 import { type ObjectSections, walkSections } from "./section-walk.js";
 import type { ObjectSpec } from "./spec.js";
@@ -42,7 +43,8 @@ export function openObject(bytes: Uint8Array, options: OpenObjectOptions): Objec
   const ext = btf && readBtfExt(sections, btf);
   if (ext !== undefined) assignDebugInfo(elf, ext, functions);
 
-  const declared = declaredMaps(elf, sections, btf, options);
+  const declared = declaredMaps(sections, btf, options);
+  readInitialSlots(elf, sections, declared, functions);
   const globals = dataMaps(options.name, sections.data, btf);
   const arena = addArenaData(
     declared.map(({ spec }) => spec),
@@ -106,7 +108,6 @@ function readBtfExt({ btfExt: section }: ObjectSections, btf: Btf): BtfExt | und
 }
 
 function declaredMaps(
-  elf: ElfFile,
   sections: ObjectSections,
   btf: Btf | undefined,
   { relaxedMaps = false }: OpenObjectOptions,
@@ -119,7 +120,5 @@ function declaredMaps(
       hint: "compile with -g, and strip with `llvm-strip -g` only",
     });
   }
-  const declared = readMapDefinitions(btf, maps, relaxedMaps);
-  refuseInitialSlots(elf, sections, declared);
-  return declared;
+  return readMapDefinitions(btf, maps, relaxedMaps);
 }

@@ -91,6 +91,13 @@ export interface ProgramSpec extends FunctionSpec {
 /** Which global-data section a map is made from. */
 export type DataSectionKind = "data" | "rodata" | "bss";
 
+/** What one slot of a map holds from the beginning (`.values = { [2] = &other }` in C). */
+export type MapSlot =
+  /** A map of maps: another map of the object. */
+  | { readonly kind: "map"; readonly index: number; readonly map: MapSpec }
+  /** A program array: the target of a tail call. */
+  | { readonly kind: "program"; readonly index: number; readonly program: ProgramSpec };
+
 /** A variable of a `.struct_ops` section: a struct whose members are callbacks, and plain settings beside them. */
 export interface StructOpsSpec {
   /** The variable's struct in the object's BTF. */
@@ -135,8 +142,10 @@ export interface MapSpec {
   valueTypeId: number;
   /** Definition of the inner maps of a map-in-map. */
   readonly inner: MapSpec | undefined;
+  /** What load() puts into slots, by ascending index. Empty for all but maps of maps and program arrays. */
+  readonly slots: readonly MapSlot[];
   /** Data maps and arenas: a private copy of the section's bytes, zeros for .bss (made on first use); written by the user before load. */
-  readonly initialValue: Uint8Array | undefined;
+  initialValue: Uint8Array | undefined;
   autocreate: boolean;
   /** Set for maps made from variables in `.struct_ops` sections. */
   readonly structOps?: StructOpsSpec;
@@ -158,6 +167,6 @@ export interface ObjectSpec {
   readonly subprograms: readonly FunctionSpec[];
   /** `.maps` in declaration order, then data sections in section order, then struct_ops variables. */
   readonly maps: readonly MapSpec[];
-  /** With DATASEC sizes, offsets and linkage fixed up (libbpf.md 3.1 step 6). */
-  readonly btf: Btf | undefined;
+  /** With DATASEC sizes, offsets and linkage fixed up (libbpf.md 3.1 step 6); replaced when a data map is resized. */
+  btf: Btf | undefined;
 }

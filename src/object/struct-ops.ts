@@ -105,6 +105,7 @@ function readVariable(btf: Btf, section: ElfSection, { type, offset }: BtfDataSe
     keyTypeId: 0,
     valueTypeId: struct.id,
     inner: undefined,
+    slots: [],
     initialValue: undefined,
     autocreate: !section.name.startsWith("?"),
     structOps,

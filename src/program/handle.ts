@@ -1,7 +1,8 @@
 // A program of an opened object: its declaration, editable until load, and afterwards its descriptor in the kernel.
 // Attaching belongs to the floors above: BpfProgram (src/loader) adds it.
 
-import { StateError } from "../errors.js";
+import { StateError, withLocation } from "../errors.js";
+import { pinObject, pinPathOf, removePin } from "../kernel/index.js";
 import {
   AttachType,
   type AttachTypeName,
@@ -160,6 +161,21 @@ export class ProgramHandle {
     return this.descriptor.number;
   }
 
+  /**
+   * Pins the loaded program at `path`, so that it outlives this process. The last directory of the path is made when it is
+   * missing. Linux 4.4; libbpf: `bpf_program__pin`.
+   *
+   * @throws SystemCallError EEXIST when the name is taken, UnsupportedError outside a BPF file system
+   */
+  pin(path: string): void {
+    withLocation(this.#where, () => pinObject(this.descriptor, pinPathOf(path)));
+  }
+
+  /** Removes the pin at `path`. libbpf: `bpf_program__unpin`. @throws as {@link pin}, SystemCallError ENOENT */
+  unpin(path: string): void {
+    withLocation(this.#where, () => removePin(pinPathOf(path)));
+  }
+
   /** @internal */
   get descriptor(): FileDescriptor {
     if (this.#sealed === "closed") throw this.#stateError("the program was used after close()");
@@ -195,6 +211,10 @@ export class ProgramHandle {
   }
 
   #stateError(reason: string, hint?: string): StateError {
-    return new StateError(reason, { file: this.#file, program: this.name, hint });
+    return new StateError(reason, { ...this.#where, hint });
+  }
+
+  get #where(): { file: string; program: string } {
+    return { file: this.#file, program: this.name };
   }
 }

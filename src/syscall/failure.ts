@@ -29,7 +29,7 @@ const hints: readonly HintRule[] = [
   { errno: [Errno.EPERM], operation: /^bpf\(/, hint: (details) => privilegeHint(details.needs ?? ["CAP_BPF"]) },
   {
     errno: [Errno.EPERM],
-    operation: /^(fsopen|fsconfig|fsmount)/,
+    operation: /^(fsopen|fsconfig|fsmount|mount)/,
     hint: () => privilegeHint(["CAP_SYS_ADMIN"]),
   },
   { errno: [Errno.EPERM], operation: /^prlimit64/, hint: () => privilegeHint(["CAP_SYS_RESOURCE"]) },

@@ -45,6 +45,11 @@ export class FileDescriptor implements Disposable {
     dropped.register(this, this.#owned, this);
   }
 
+  /** Owns another descriptor of what a number stands for that somebody else owns. @throws ArgumentError, SystemCallError */
+  static duplicateOf(fd: number, what: string): FileDescriptor {
+    return new FileDescriptor(duplicateFd(fdNumber(fd)), what);
+  }
+
   /** What the descriptor is, for messages. */
   get what(): string {
     return this.#owned.what;

@@ -1,9 +1,9 @@
 // File descriptors as bare numbers: the few calls on them that Node has no function for, or not without side effects.
 
-import { readFileSync, statfsSync } from "node:fs";
-import { ArgumentError } from "../errors.js";
+import { mkdirSync, readFileSync, statfsSync, unlinkSync } from "node:fs";
+import { ArgumentError, type SystemCallError } from "../errors.js";
 import { Errno } from "./errno.js";
-import { check } from "./failure.js";
+import { check, systemCallError } from "./failure.js";
 import { ffi } from "./ffi.js";
 import { alive } from "./memory.js";
 
@@ -86,6 +86,31 @@ export function isBpfFs(path: string): boolean {
     return statfsSync(path).type === BPF_FS_MAGIC;
   } catch {
     return false;
+  }
+}
+
+/** What Node throws about a file, as the error of this library. */
+export function fileFailure(operation: string, path: string, cause: unknown): SystemCallError {
+  const errno = typeof cause === "object" && cause !== null && "errno" in cause ? Number(cause.errno) : 0;
+  return systemCallError(operation, Math.abs(errno) || Errno.EINVAL, { about: path, cause });
+}
+
+/** Makes a directory unless there is one. @throws SystemCallError */
+export function makeDirectory(path: string, mode: number): void {
+  try {
+    mkdirSync(path, { mode });
+  } catch (cause) {
+    const failure = fileFailure("mkdir", path, cause);
+    if (failure.errno !== Errno.EEXIST) throw failure;
+  }
+}
+
+/** Removes a file, or a pin: the name of a BPF object. @throws SystemCallError */
+export function removeFile(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (cause) {
+    throw fileFailure("unlink", path, cause);
   }
 }
 

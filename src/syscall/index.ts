@@ -74,11 +74,20 @@ export { Errno, errnoName, errnoNumber, errnoText } from "./errno.js";
 export { type FailureDetails, systemCallError } from "./failure.js";
 export { type FdLike, FileDescriptor, fdNumber } from "./fd.js";
 export { type PollHandle, pollHandle } from "./ffi.js";
-export { eventFd, isBpfFs, possibleCpuCount, readFd, readFdToEnd, writeFd } from "./files.js";
+export {
+  eventFd,
+  isBpfFs,
+  makeDirectory,
+  possibleCpuCount,
+  readFd,
+  readFdToEnd,
+  removeFile,
+  writeFd,
+} from "./files.js";
 export { MapScratch } from "./map-scratch.js";
 export { type MapShape, mapShape } from "./map-shape.js";
 export { MappedRegion, type MapRegionOptions, pageSize } from "./mmap.js";
-export { listAt, mountDetached, readFileAt, writeFileAt } from "./mount.js";
+export { listAt, mountAt, mountDetached, readFileAt, writeFileAt } from "./mount.js";
 export {
   type PerfEventOptions,
   PerfSoftware,

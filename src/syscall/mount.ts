@@ -1,19 +1,21 @@
-// A file system for this process alone: mounted without a place in the directory tree, it is visible to nobody else and
-// gone with its descriptor (Linux 5.2). This is how tracefs is read where nobody mounted it.
+// File systems. For this process alone: mounted without a place in the directory tree, it is visible to nobody else and
+// gone with its descriptor (Linux 5.2). This is how tracefs is read where nobody mounted it. Or for everybody, at a path,
+// where pins are to be seen.
 
 import { readdirSync } from "node:fs";
 import { ArgumentError } from "../errors.js";
-import { Errno } from "./errno.js";
-import { check, systemCallError } from "./failure.js";
+import { check } from "./failure.js";
 import { type FdLike, FileDescriptor, fdNumber } from "./fd.js";
 import { ffi } from "./ffi.js";
-import { readFdToEnd, writeFd } from "./files.js";
+import { fileFailure, readFdToEnd, writeFd } from "./files.js";
 import { addressOf, alive, cString } from "./memory.js";
 
 /** UAPI linux/mount.h, asm-generic/fcntl.h. */
 const FSOPEN_CLOEXEC = 1;
 const FSMOUNT_CLOEXEC = 1;
 const FSCONFIG_CMD_CREATE = 6;
+/** UAPI linux/mount.h: no set-user-id, no devices, no programs to execute. */
+const MS_NOSUID_NODEV_NOEXEC = 2 | 4 | 8;
 const O_WRONLY = 1;
 const O_APPEND = 0o2000;
 const O_CLOEXEC = 0o2000000;
@@ -31,6 +33,29 @@ export function mountDetached(type: string): FileDescriptor {
   check(syscall(numbers.fsconfig, context.number, FSCONFIG_CMD_CREATE, 0, 0, 0), "fsconfig", { about: type });
   const root = check(syscall(numbers.fsmount, context.number, FSMOUNT_CLOEXEC, 0), "fsmount", { about: type });
   return new FileDescriptor(root, `detached ${type}`);
+}
+
+/**
+ * Mounts a file system at a directory, for everybody who sees that directory, until it is unmounted.
+ *
+ * @param options as for mount(8) after `-o`, such as `mode=0700`
+ * @throws SystemCallError: EPERM without CAP_SYS_ADMIN
+ */
+export function mountAt(type: string, path: string, options = ""): void {
+  const { syscall, numbers } = ffi();
+  const words = [cString(type, "file system type"), cString(path, "path"), cString(options, "mount options")] as const;
+  const [name, target, data] = words;
+  const result = alive([...words], () =>
+    syscall(
+      numbers.mount,
+      addressOf(name),
+      addressOf(target),
+      addressOf(name),
+      MS_NOSUID_NODEV_NOEXEC,
+      addressOf(data),
+    ),
+  );
+  check(result, "mount", { about: `${type} at ${path}` });
 }
 
 /** Opens a file below a directory. `path` may not leave it by its text: no leading slash, no `..`. */
@@ -79,8 +104,7 @@ export function listAt(directory: FdLike, path = "."): string[] {
   try {
     return readdirSync(at);
   } catch (cause) {
-    const errno = typeof cause === "object" && cause !== null && "errno" in cause ? Number(cause.errno) : 0;
-    throw systemCallError("readdir", Math.abs(errno) || Errno.EINVAL, { about: path, cause });
+    throw fileFailure("readdir", path, cause);
   }
 }
 

@@ -28,6 +28,7 @@ describe("map definitions", () => {
       valueSize: 24,
       mapExtra: 3n,
       inner: undefined,
+      slots: [],
       initialValue: undefined,
       autocreate: true,
     });
@@ -349,23 +350,6 @@ describe("map definitions", () => {
     types.int();
     other.btf(types);
     expect(failure(() => open(other))).toMatchObject({ code: "OBJECT_INVALID", section: ".maps" });
-  });
-
-  it("refuses initial slots, naming the map that has them", () => {
-    const definition = (t: TypeWriter): number =>
-      t.struct("", 64, [
-        ["type", t.uint(12)],
-        ["values", t.array(t.ptr(t.struct("", 64, [["type", t.uint(2)]])), 0)],
-      ]);
-    const file = mapObject({ first: definition, second: definition });
-    expect(open(file).maps).toHaveLength(2);
-    file.relocate(1, 64 + 56, 1, 2);
-    expect(failure(() => open(file))).toMatchObject({
-      code: "OBJECT_UNSUPPORTED",
-      map: "second",
-      section: ".maps",
-      offset: 120,
-    });
   });
 });
 
