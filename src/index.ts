@@ -8,19 +8,27 @@ export {
   BpfLink,
   type LinkKind,
   type RawTracepointOptions,
+  type StructOpsLink,
   type TraceOptions,
   type TracepointOptions,
 } from "./link/index.js";
-export { BpfObject, BpfProgram, type FeatureDescription, features, type OpenOptions } from "./loader/index.js";
-export { type Logger, type LogLevel, setLogger } from "./log.js";
 export {
   BpfMap,
-  type GlobalVariables,
-  type MapDeclaration,
-  type OpenMapOptions,
-  type RawMap,
-  type SetOptions,
-  type UpdateFlags,
+  BpfObject,
+  BpfProgram,
+  type FeatureDescription,
+  features,
+  type OpenOptions,
+  type StructOpsMembers,
+} from "./loader/index.js";
+export { type Logger, type LogLevel, setLogger } from "./log.js";
+export type {
+  GlobalVariables,
+  MapDeclaration,
+  OpenMapOptions,
+  RawMap,
+  SetOptions,
+  UpdateFlags,
 } from "./map/index.js";
 export type { AttachTypeName, MapTypeName, ProgramTypeName } from "./object/index.js";
 export { VerifierError, type VerifierFailure } from "./program/index.js";

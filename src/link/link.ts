@@ -4,17 +4,19 @@ import { StateError } from "../errors.js";
 import type { FileDescriptor } from "../syscall/index.js";
 
 /** How a program is attached. */
-export type LinkKind = "tracepoint" | "raw_tracepoint" | "tracing" | "perf_event";
+export type LinkKind = "tracepoint" | "raw_tracepoint" | "tracing" | "perf_event" | "struct_ops";
 
 /** What a {@link BpfLink} is made from. */
 export interface LinkParts {
   readonly kind: LinkKind;
-  /** Name of the program. */
+  /** Name of the program; of the map for struct_ops. */
   readonly program: string;
   /** What it is attached to, for messages: `tracepoint sched/sched_process_exec`. */
   readonly target: string;
   /** The kernel's link; undefined where the kernel has none for the kind and the descriptors below do its work. */
   readonly link: FileDescriptor | undefined;
+  /** What ends an attachment that closing descriptors does not end; must not throw. */
+  readonly detach?: (() => void) | undefined;
   /** More descriptors that keep the attachment, closed after the link, in order. */
   readonly others?: readonly FileDescriptor[];
 }
@@ -38,7 +40,7 @@ export class BpfLink implements Disposable {
     return this.#parts.kind;
   }
 
-  /** Name of the attached program. */
+  /** Name of the attached program; of the map for struct_ops. */
   get program(): string {
     return this.#parts.program;
   }
@@ -54,7 +56,8 @@ export class BpfLink implements Disposable {
   }
 
   /**
-   * The descriptor that keeps the attachment: the kernel's link, or where it has none the perf event.
+   * The descriptor that keeps the attachment: the kernel's link, or where it has none the perf event or the
+   * struct_ops map.
    * libbpf: `bpf_link__fd`. @throws StateError after close
    */
   get fd(): number {
@@ -69,6 +72,7 @@ export class BpfLink implements Disposable {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#parts.detach?.();
     this.#parts.link?.close();
     for (const descriptor of this.#parts.others ?? []) descriptor.close();
   }

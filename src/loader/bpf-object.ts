@@ -4,10 +4,11 @@ import type { Btf, BtfValue } from "../btf/index.js";
 import { addLocation, NotFoundError, StateError, withLocation } from "../errors.js";
 import { kernelVersionCode, pinPathIn } from "../kernel/index.js";
 import type { BpfLink } from "../link/index.js";
-import { BpfMap, type GlobalVariables } from "../map/index.js";
+import type { GlobalVariables } from "../map/index.js";
 import { nearNames } from "../near-names.js";
-import { checkU32, MapPinning, type MapSpec, type ObjectSpec, openObject } from "../object/index.js";
+import { checkU32, MapPinning, type ObjectSpec, openObject, type ProgramSpec } from "../object/index.js";
 import { progLoad, progLoadAsync } from "../syscall/index.js";
+import { BpfMap } from "./bpf-map.js";
 import { BpfProgram } from "./bpf-program.js";
 import { loadSteps } from "./load.js";
 import { type OpenInput, type OpenOptions, readInput } from "./open-input.js";
@@ -36,7 +37,8 @@ export class BpfObject implements Disposable {
     this.#input = rest;
     this.#spec = spec;
     this.programs = spec.programs.map((program) => new BpfProgram(program, input.file));
-    this.maps = spec.maps.map((map) => declaredMap(map, spec, input));
+    const programOf = (wanted: ProgramSpec) => this.programs.find((program) => program.spec === wanted);
+    this.maps = spec.maps.map((map) => declaredMap(new BpfMap(map, spec, input.file, programOf), input));
   }
 
   /**
@@ -136,11 +138,19 @@ export class BpfObject implements Disposable {
     return this.globals(".bss");
   }
 
+  /**
+   * Global variables in the object's arena (`__arena`), in memory shared with the programs after load. Linux 6.9.
+   * Skeletons: `skel->arena`. @throws NotFoundError
+   */
+  get arena(): GlobalVariables {
+    return this.globals(".addr_space.1");
+  }
+
   /** The variables of a data section by its name, such as `.data.custom`. @throws NotFoundError */
   globals(section: string): GlobalVariables {
-    const data = this.maps.find((map) => map.sectionName === section)?.data;
+    const data = this.maps.find((map) => map.dataSectionName === section)?.data;
     if (data !== undefined) return data.variables;
-    const names = this.maps.filter((map) => map.isInternal).map((map) => map.sectionName);
+    const names = this.maps.flatMap((map) => map.dataSectionName ?? []);
     throw new NotFoundError(`no data section ${section}${nearNames(section, names)}`, { file: this.#input.file });
   }
 
@@ -183,8 +193,9 @@ export class BpfObject implements Disposable {
   }
 
   /**
-   * Attaches every loaded program whose section names its hook and whose `autoattach` is on, and returns the new links.
-   * Programs that are attached already are left alone. When one fails, those of this call are detached again.
+   * Attaches every loaded program whose section names its hook and whose `autoattach` is on, then every created
+   * struct_ops map whose `autoattach` is on, and returns the new links. What is attached already is left alone. When one
+   * fails, those of this call are detached again.
    *
    * libbpf: `bpf_object__attach_skeleton`.
    */
@@ -197,6 +208,10 @@ export class BpfObject implements Disposable {
         const link = program.autoAttach();
         if (link !== undefined) links.push(link);
       }
+      for (const map of this.maps) {
+        if (map.isStructOps && map.loaded && map.autoattach && map.links.length === 0)
+          links.push(map.attachStructOps());
+      }
     } catch (error) {
       for (const link of links) link.close();
       throw addLocation(error, { file: this.#input.file });
@@ -204,10 +219,10 @@ export class BpfObject implements Disposable {
     return links;
   }
 
-  /** Closes all links of the object's programs; they can be attached again. libbpf: `bpf_object__detach_skeleton`. */
+  /** Closes all links of the object's programs and maps; they can be attached again. libbpf: `bpf_object__detach_skeleton`. */
   detach(): void {
     this.#require("loaded", "detach");
-    for (const program of this.programs) for (const link of program.links) link.close();
+    for (const { links } of [...this.maps, ...this.programs]) for (const link of links) link.close();
   }
 
   /**
@@ -262,6 +277,8 @@ export class BpfObject implements Disposable {
   }
 
   #release(): void {
+    // Callbacks are unregistered before their programs go, by closing the maps' links.
+    for (const map of this.maps) for (const link of map.links) link.close();
     for (const program of this.programs) program.close();
     for (const map of this.maps) map.close();
   }
@@ -293,9 +310,8 @@ export class BpfObject implements Disposable {
 }
 
 /** A map of an opened object, with the pin that its declaration asks for. */
-function declaredMap(spec: MapSpec, object: ObjectSpec, { file, pinRoot }: OpenInput): BpfMap {
-  const map = new BpfMap(spec, object, file);
-  if (spec.pinning === MapPinning.byName) map.pinPath = pathOfMap(map, pinRoot);
+function declaredMap(map: BpfMap, { pinRoot }: OpenInput): BpfMap {
+  if (map.spec.pinning === MapPinning.byName) map.pinPath = pathOfMap(map, pinRoot);
   return map;
 }
 

@@ -4,7 +4,7 @@ import { ArgumentError, addLocation, SystemCallError } from "../errors.js";
 import { log } from "../log.js";
 import type { BpfMap } from "../map/index.js";
 import { mapTypeRule } from "../map/index.js";
-import { MapFlag, type MapSpec, mapTypeName } from "../object/index.js";
+import { MapFlag, type MapSpec, MapType, mapTypeName } from "../object/index.js";
 import {
   type FileDescriptor,
   MappedRegion,
@@ -14,6 +14,7 @@ import {
   pageSize,
   possibleCpuCount,
 } from "../syscall/index.js";
+import { shareArena } from "./arena.js";
 import { createWithFallBacks } from "./fall-backs.js";
 import { kernelName } from "./kernel-name.js";
 import type { LoadPins } from "./load-pins.js";
@@ -51,11 +52,13 @@ function createMap(
   pins.find(map);
   if (map.reused) {
     if (spec.dataKind !== undefined) shareExisting(map);
+    if (spec.type === MapType.arena) shareArena(map, { fill: false });
     pins.keep(map);
     return;
   }
   map.setCreated(createWithInner(map, objectBtf));
   if (spec.dataKind !== undefined) fillData(map);
+  if (spec.type === MapType.arena) shareArena(map, { fill: true });
   fillMapSlots(map, bySpec);
   pins.keep(map);
   // Somebody else may have been faster with the pin: then it is their map.

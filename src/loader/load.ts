@@ -3,7 +3,7 @@
 
 import type { Btf } from "../btf/index.js";
 import type { CoreTargets } from "../core-reloc/index.js";
-import { addLocation, ObjectError, SystemCallError } from "../errors.js";
+import { addLocation, ObjectError, SystemCallError, withLocation } from "../errors.js";
 import {
   type KconfigValues,
   kernelHas,
@@ -13,7 +13,6 @@ import {
   ModuleBtfs,
 } from "../kernel/index.js";
 import { log } from "../log.js";
-import type { BpfMap } from "../map/index.js";
 import type { ObjectSpec, ProgramSpec } from "../object/index.js";
 import { type LoadSteps, VerifierError } from "../program/index.js";
 import {
@@ -23,13 +22,16 @@ import {
   progLoadCapabilities,
   systemCallError,
 } from "../syscall/index.js";
+import { placeArenaData } from "./arena.js";
 import { cloneContextFunctions, hasArgCtxTags } from "./arg-ctx.js";
 import { needsAttachBtf, resolveAttachBtf } from "./attach-btf.js";
+import type { BpfMap } from "./bpf-map.js";
 import type { BpfProgram } from "./bpf-program.js";
 import { createMaps } from "./create-maps.js";
 import { fillKconfig } from "./extern-kconfig.js";
 import { findKernelSymbols, type KernelSymbolTable } from "./extern-ksyms.js";
 import { loadWithFallBacks, settleAttachType } from "./fall-backs.js";
+import { JumpTableMaps } from "./jump-tables.js";
 import { kernelName } from "./kernel-name.js";
 import { loadObjectBtf } from "./load-btf.js";
 import { LoadPins } from "./load-pins.js";
@@ -37,6 +39,7 @@ import { fillProgramSlots } from "./map-slots.js";
 import { hasCoreRelocations, ProgramRelocator, type RelocatedProgram } from "./relocate.js";
 import { resolveExterns } from "./resolve-externs.js";
 import { resolveMaps } from "./resolve-maps.js";
+import { callbackTarget, createStructOpsMap, fillStructOps, planStructOps, type StructOpsPlan } from "./struct-ops.js";
 import { fixLog } from "./verifier-fixup.js";
 
 /** What loading works on. */
@@ -61,32 +64,61 @@ export function* loadSteps(context: LoadContext): LoadSteps<void> {
       hint: "compile it with -target bpf (or bpfel)",
     });
   }
+  // Decides which callbacks are loaded (libbpf.md 3.2 step 7).
+  using modules = new ModuleBtfs(() => loadKernelBtf("the types of kernel modules"));
+  const structOps = planStructOps(spec, modules);
   const programs = context.programs.filter((program) => program.autoload);
   for (const program of programs) refuseUntyped(program.spec);
 
-  using modules = new ModuleBtfs(() => loadKernelBtf("the types of kernel modules"));
   const symbols = resolveKernel(context, modules);
-  const relocated = relocateAll(context, programs, modules, symbols);
+  const relocated = relocateAll(context, programs, { modules, symbols, structOps });
   const btf = emulateContextTags(spec.btf, relocated);
 
   using objectBtf = btf === undefined ? undefined : loadObjectBtf(btf, context.file);
   using pins = new LoadPins();
-  createMaps(maps, objectBtf, pins);
+  createMaps(
+    maps.filter((map) => !map.isStructOps),
+    objectBtf,
+    pins,
+  );
+  for (const map of maps) {
+    const table = structOps.tables.get(map.spec);
+    if (table !== undefined) createStructOpsMap(map, table, objectBtf);
+  }
   for (const map of maps) map.seal();
 
-  for (const [program, { linked, attachBtfId }] of relocated) {
-    resolveMaps(linked, spec.maps, (wanted) => maps.find((map) => map.spec === wanted && map.loaded)?.fd);
-    yield* loadOne(context, program, { linked, attachBtfId, objectBtf, fdArray: symbols.fdArray });
+  for (const [program, ready] of relocated) {
+    resolveMaps(ready.linked, spec.maps, (wanted) => maps.find((map) => map.spec === wanted && map.loaded)?.fd);
+    yield* loadOne(context, program, { ...ready, objectBtf, fdArray: symbols.fdArray });
+  }
+  for (const map of maps) {
+    const table = structOps.tables.get(map.spec);
+    if (table !== undefined) fillStructOps(map, table, (wanted) => fdOf(context, wanted));
   }
   for (const program of context.programs) program.seal();
   fillProgramSlots(maps, context.programs);
   pins.complete();
 }
 
+function fdOf({ programs }: LoadContext, wanted: ProgramSpec): number {
+  return programs.find(({ spec }) => spec === wanted)!.fd;
+}
+
 interface ReadyProgram {
   readonly linked: RelocatedProgram;
   /** In the running kernel's BTF; 0 for programs without such a target. */
   readonly attachBtfId: number;
+  /** Where the section does not say it: callbacks of struct_ops. */
+  readonly expectedAttachType: number | undefined;
+  /** BTF of the module whose type `attachBtfId` is. */
+  readonly attachTarget: FileDescriptor | undefined;
+}
+
+/** What the running kernel has to say about the object. */
+interface KernelSide {
+  readonly modules: ModuleBtfs;
+  readonly symbols: KernelSymbolTable;
+  readonly structOps: StructOpsPlan;
 }
 
 /** What a program refers to by descriptor, too. */
@@ -108,20 +140,21 @@ function resolveKernel({ spec, kconfig }: LoadContext, modules: ModuleBtfs): Ker
 function relocateAll(
   context: LoadContext,
   programs: readonly BpfProgram[],
-  modules: ModuleBtfs,
-  symbols: KernelSymbolTable,
+  { modules, symbols, structOps }: KernelSide,
 ): Map<BpfProgram, ReadyProgram> {
   const { btf, externs } = context.spec;
   const relocator = new ProgramRelocator(btf, coreTargets(context, programs, modules));
   return new Map(
     programs.map((program) => {
-      const linked = relocator.relocate(program.spec);
+      const linked = placeArenaData(relocator.relocate(program.spec));
       resolveExterns(linked, externs, symbols);
+      const callback = callbackTarget(structOps, program.spec);
       // Ids are the running kernel's, whatever CO-RE is relocated against.
       const attachBtfId = needsAttachBtf(program.spec)
         ? resolveAttachBtf(program.spec, loadKernelBtf(`the attach target of program ${program.name}`))
-        : 0;
-      return [program, { linked, attachBtfId }];
+        : (callback?.attachBtfId ?? 0);
+      const expectedAttachType = callback?.memberIndex;
+      return [program, { linked, attachBtfId, expectedAttachType, attachTarget: callback?.module }];
     }),
   );
 }
@@ -163,21 +196,24 @@ function refuseUntyped(program: ProgramSpec): void {
 function* loadOne(
   context: LoadContext,
   program: BpfProgram,
-  { linked, attachBtfId, objectBtf, fdArray }: BoundProgram,
+  { linked, attachBtfId, expectedAttachType, attachTarget, objectBtf, fdArray }: BoundProgram,
 ): LoadSteps<void> {
   const { spec } = program;
   const { funcInfo, lineInfo } = linked;
   settleAttachType(spec);
+  // The kernel keeps the maps with the program.
+  using _tables = withLocation({ program: spec.name, section: spec.sectionName }, () => new JumpTableMaps(linked));
   const options = {
     type: spec.type,
     insns: linked.insns,
     license: context.spec.license,
     name: kernelName(spec.name),
     flags: spec.flags,
-    expectedAttachType: spec.expectedAttachType,
+    expectedAttachType: expectedAttachType ?? spec.expectedAttachType,
     ifindex: program.ifindex,
     kernelVersion: context.spec.kernelVersion ?? kernelVersionCode(),
     attachBtfId,
+    attachTarget,
     fdArray,
     btf: objectBtf,
     funcInfo: objectBtf && funcInfo && { bytes: funcInfo, recordSize: 8 },

@@ -2,7 +2,7 @@
 // object: before load they live in the section's image, afterwards in memory shared with the running programs.
 
 import { type Btf, type BtfCodec, BtfLinkage, type BtfValue, compileCodec } from "../btf/index.js";
-import { NotFoundError, StateError, withLocation } from "../errors.js";
+import { type ErrorLocation, NotFoundError, StateError, withLocation } from "../errors.js";
 import { nearNames } from "../near-names.js";
 
 /** Global variables by their C name, decoded by BTF on every read, encoded on every write. */
@@ -38,7 +38,7 @@ export class DataSection {
     this.name = name;
     this.#view = viewOf(image);
     const names: string[] = [];
-    const target = Object.create(unknownNames(name, names)) as GlobalVariables;
+    const target = Object.create(unknownNames("global variable", { section: name }, names)) as GlobalVariables;
     if (btf !== undefined && typeId !== undefined) {
       for (const variable of namedVariables(btf, typeId)) {
         // No compiler writes two of one name; a damaged file may, and then the first one counts.
@@ -157,13 +157,14 @@ function* namedVariables(btf: Btf, datasecId: number): Generator<NamedVariable> 
 }
 
 /**
- * The prototype of a variables object. Own properties never reach it, so that only misspelt names pay for a Proxy.
- * Symbols and the names that JavaScript itself asks for (await, JSON, printing) stay undefined.
+ * The prototype of an object whose properties are C names (`what` they are, with their article left out). Own properties
+ * never reach it, so that only misspelt names pay for a Proxy. Symbols and the names that JavaScript itself asks for
+ * (await, JSON, printing) stay undefined.
  */
-function unknownNames(section: string, names: readonly string[]): object {
+export function unknownNames(what: string, place: ErrorLocation, names: readonly string[]): object {
   const refuse = (key: string | symbol): undefined => {
     if (typeof key === "symbol" || key === "then" || key === "toJSON" || key === "constructor") return undefined;
-    throw new NotFoundError(`no global variable ${key}${nearNames(key, names)}`, { section });
+    throw new NotFoundError(`no ${what} ${key}${nearNames(key, names)}`, place);
   };
   return new Proxy(Object.freeze(Object.create(null) as object), {
     get: (_, key) => refuse(key),

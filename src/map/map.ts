@@ -45,6 +45,7 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
   #raw: RawMap | undefined;
   #data: DataSection | undefined;
   #memory: MappedRegion | undefined;
+  #dataOffset = 0;
   #frozen = false;
   /** The data section is reached by system calls. */
   #unmapped = false;
@@ -155,15 +156,47 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
     mapFreeze(this.descriptor);
   }
 
-  /** The global variables of a data section; undefined for other maps. */
+  /** The section of the global variables in this map: its own, or for an arena `.addr_space.1`; else undefined. */
+  get dataSectionName(): string | undefined {
+    const { dataKind, sectionName, arena } = this.spec;
+    return dataKind === undefined ? arena?.sectionName : sectionName;
+  }
+
+  /**
+   * The whole memory of an arena, shared with the programs; offsets in it are the lower 32 bits of the programs'
+   * pointers, less those of {@link memoryAddress}. Only while the object is loaded: a view that is kept has length 0, or
+   * zeros, after close. Linux 6.9. libbpf: `bpf_map__initial_value`, which begins with the variables.
+   *
+   * @throws UnsupportedError for other maps and for arenas with BPF_F_SEGV_ON_FAULT, StateError while not loaded
+   */
+  get memory(): Uint8Array {
+    return this.#region.bytes;
+  }
+
+  /** Where the memory of an arena lies in this process: user-space pointers in the arena count from here. */
+  get memoryAddress(): bigint {
+    return this.#region.address;
+  }
+
+  get #region(): MappedRegion {
+    void this.descriptor;
+    if (this.type === "arena" && this.#memory !== undefined) return this.#memory;
+    throw new UnsupportedError(
+      this.type === "arena" ? "an arena with BPF_F_SEGV_ON_FAULT is not mapped" : "only arenas are memory as a whole",
+      this.where,
+    );
+  }
+
+  /** The global variables of a data section or of an arena; undefined for other maps. */
   get data(): DataSection | undefined {
-    const { dataKind, initialValue, sectionName, valueTypeId } = this.spec;
-    if (dataKind === undefined || initialValue === undefined) return undefined;
+    const { initialValue, valueTypeId, arena } = this.spec;
+    const name = this.dataSectionName;
+    if (name === undefined || initialValue === undefined) return undefined;
     if (this.#data === undefined) {
-      this.#data = new DataSection(sectionName, initialValue, this.btf, valueTypeId || undefined);
-      if (this.#memory?.closed === false) this.#data.bind(this.#memory.bytes);
+      this.#data = new DataSection(name, initialValue, this.btf, (arena?.typeId ?? valueTypeId) || undefined);
+      if (this.#memory?.closed === false) this.#bind(this.#data, this.#memory);
       if (this.#unmapped) this.#data.bindValue(this.#wholeValue());
-      if (dataKind === "kconfig") this.#data.withhold();
+      if (this.spec.dataKind === "kconfig") this.#data.withhold();
       if (this.#frozen) this.#data.freeze();
       if (this.sealed === "closed") this.#data.close();
     }
@@ -194,9 +227,15 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
   }
 
   /** @internal Takes over the memory that a data section shares with the kernel from now on. */
-  setMemory(memory: MappedRegion): void {
+  setMemory(memory: MappedRegion, offset = 0): void {
     this.#memory = memory;
-    this.#data?.bind(memory.bytes);
+    this.#dataOffset = offset;
+    if (this.#data !== undefined) this.#bind(this.#data, memory);
+  }
+
+  #bind(data: DataSection, { bytes }: MappedRegion): void {
+    const size = this.spec.initialValue?.length ?? 0;
+    data.bind(bytes.subarray(this.#dataOffset, this.#dataOffset + size));
   }
 
   /** @internal The kernel cannot map the data section (before Linux 5.5): variables are read and written through the map. */

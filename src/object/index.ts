@@ -6,4 +6,5 @@ export { checkU32, numberOf } from "./numbers.js";
 export { type OpenObjectOptions, openObject } from "./open.js";
 export * from "./sections.js";
 export * from "./spec.js";
+export { isFunctionPointer } from "./struct-ops.js";
 export * from "./uapi.js";

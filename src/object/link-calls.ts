@@ -5,10 +5,9 @@ import { ArgumentError, ObjectError } from "../errors.js";
 import { BPF_PSEUDO, INSN_SIZE, setImm, setSource } from "../insn/index.js";
 import { log } from "../log.js";
 import type { FunctionSpec, ProgramSpec, RelocationSpec } from "./spec.js";
-import { ProgramType } from "./uapi.js";
 
 /** A relocation that linking leaves to the loader. */
-export type LinkedRelocation = Extract<RelocationSpec, { readonly kind: "map" | "data" | "extern" }>;
+export type LinkedRelocation = Extract<RelocationSpec, { readonly kind: "map" | "data" | "extern" | "jumpTable" }>;
 
 /** A function and where its first instruction lies in the linked program. */
 export interface LinkedFunction {
@@ -41,13 +40,6 @@ export interface LinkedProgram {
  *   when a sub-program lacks the debug information that the program has
  */
 export function linkProgram(program: ProgramSpec, functionInsns: (spec: FunctionSpec) => Uint8Array): LinkedProgram {
-  if (program.type === ProgramType.struct_ops) {
-    throw new ObjectError("OBJECT_UNSUPPORTED", "programs that implement struct_ops", {
-      section: program.sectionName,
-      program: program.name,
-      hint: "switch autoload off for this program",
-    });
-  }
   const functions = layOut(program);
   const last = functions.at(-1)!;
   const insns = new Uint8Array(last.insnIndex * INSN_SIZE + last.spec.insns.length);
@@ -69,6 +61,8 @@ export function linkProgram(program: ProgramSpec, functionInsns: (spec: Function
         if (relocation.kind === "function") setSource(insns, insnIndex, BPF_PSEUDO.FUNC);
       } else if (relocation.kind === "unsupported") {
         throw unsupportedReference(spec, relocation);
+      } else if (relocation.kind === "jumpTable") {
+        relocations.push({ ...relocation, insnIndex, targets: relocation.targets.map((target) => start + target) });
       } else {
         relocations.push({ ...relocation, insnIndex });
       }

@@ -4,6 +4,7 @@ import { Btf, type BtfExt, parseBtfExt } from "../btf/index.js";
 import { parseElf } from "../elf/index.js";
 import { BtfError, withLocation } from "../errors.js";
 import { log } from "../log.js";
+import { addArenaData } from "./arena.js";
 import { fixBtf } from "./btf-fixup.js";
 import { dataMaps, kconfigMap } from "./data-maps.js";
 import { assignDebugInfo } from "./debug-info.js";
@@ -15,6 +16,7 @@ import { readInitialSlots } from "./map-slots.js";
 import { collectRelocations } from "./relocations.js";
 import { type ObjectSections, walkSections } from "./section-walk.js";
 import type { ObjectSpec } from "./spec.js";
+import { structOpsMaps } from "./struct-ops.js";
 
 /** Options of {@link openObject}. */
 export interface OpenObjectOptions {
@@ -46,14 +48,22 @@ export function openObject(bytes: Uint8Array, options: OpenObjectOptions): Objec
   readInitialSlots(elf, sections, declared, functions);
   const globals = dataMaps(options.name, sections.data, btf);
   const kconfig = kconfigMap(options.name, externs.kconfigSize, btf);
+  const arena = addArenaData(
+    declared.map(({ spec }) => spec),
+    sections.arena,
+    btf,
+  );
+  const callbacks = btf === undefined ? [] : structOpsMaps(elf, sections, functions, btf);
 
+  const bySection = new Map(sections.data.map(({ section }, i) => [section.index, globals[i]!]));
+  if (sections.arena !== undefined && arena !== undefined) bySection.set(sections.arena.index, arena);
   if (btf !== undefined) assignExceptionCallbacks(btf, functions);
   collectRelocations({
     elf,
     sections,
     functions,
     maps: new Map(declared.map(({ offset, spec }) => [offset, spec])),
-    dataMaps: new Map(sections.data.map(({ section }, i) => [section.index, globals[i]!])),
+    dataMaps: bySection,
     externs,
     kconfig,
   });
@@ -64,19 +74,26 @@ export function openObject(bytes: Uint8Array, options: OpenObjectOptions): Objec
     kernelVersion: sections.version,
     programs: functions.programs,
     subprograms: functions.subprograms,
-    maps: [...declared.map(({ spec }) => spec), ...globals, ...(kconfig === undefined ? [] : [kconfig])],
+    maps: [...declared.map(({ spec }) => spec), ...globals, ...(kconfig === undefined ? [] : [kconfig]), ...callbacks],
     externs: externs.specs,
     btf,
   };
 }
 
 /** Damaged type information is fatal only for objects that declare something with it. */
-function readBtf({ btf: section, maps }: ObjectSections): Btf | undefined {
-  if (section === undefined) return undefined;
+function readBtf({ btf: section, maps, structOps }: ObjectSections): Btf | undefined {
+  const [needs] = structOps;
+  if (section === undefined) {
+    if (needs === undefined) return undefined;
+    throw new BtfError("BTF_MISSING", "struct_ops variables are found by type information, and the object has none", {
+      section: needs.name,
+      hint: "compile with -g, and strip with `llvm-strip -g` only",
+    });
+  }
   try {
     return withLocation({ section: section.name }, () => Btf.parse(section.data, { copy: true }));
   } catch (error) {
-    if (maps !== undefined || !(error instanceof BtfError)) throw error;
+    if (maps !== undefined || needs !== undefined || !(error instanceof BtfError)) throw error;
     log.warn(`type information ignored: ${error.message}`);
     return undefined;
   }

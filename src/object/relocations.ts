@@ -16,7 +16,8 @@ import { ObjectError, withLocation } from "../errors.js";
 import { BPF_PSEUDO, INSN_SIZE, type Insn, isLdimm64, Opcode, readInsn } from "../insn/index.js";
 import { type Externs, isExtern } from "./externs.js";
 import type { FunctionDraft, ObjectFunctions } from "./functions.js";
-import { sectionKind, unsupportedFeature } from "./section-kinds.js";
+import { JumpTables } from "./jump-tables.js";
+import { sectionKind } from "./section-kinds.js";
 import type { ObjectSections } from "./section-walk.js";
 import type { FunctionSpec, MapSpec, RelocationSpec } from "./spec.js";
 
@@ -27,7 +28,7 @@ export interface RelocationTargets {
   readonly functions: ObjectFunctions;
   /** By the offset of the variable in `.maps`. */
   readonly maps: ReadonlyMap<number, MapSpec>;
-  /** By section index. */
+  /** By section index; the arena by that of its variables. */
   readonly dataMaps: ReadonlyMap<number, MapSpec>;
   readonly externs: Externs;
   /** The map of the Kconfig externs, if there are any. */
@@ -116,6 +117,7 @@ class Resolver {
   /** Sub-programs by byte offset in `.text`. */
   readonly #subprograms: ReadonlyMap<number, FunctionSpec>;
   readonly #textIndex: number | undefined;
+  #jumpTables: JumpTables | undefined;
 
   constructor(targets: RelocationTargets) {
     this.#targets = targets;
@@ -124,11 +126,12 @@ class Resolver {
   }
 
   /** What the instruction refers to, by its relocation. */
-  resolve(relocation: ElfRelocation, { insns }: FunctionSpec, insnIndex: number): RelocationSpec {
+  resolve(relocation: ElfRelocation, owner: FunctionSpec, insnIndex: number): RelocationSpec {
+    const { insns } = owner;
     return withLocation({ offset: relocation.offset }, () => {
       const insn = readInsn(insns, insnIndex);
       if (insn.opcode === Opcode.LDIMM64 && !isLdimm64(insns, insnIndex)) throw invalid("a load of 64 bits is cut off");
-      return this.#resolve(relocation, insn, insnIndex);
+      return this.#resolve(relocation, insn, insnIndex, owner);
     });
   }
 
@@ -145,7 +148,7 @@ class Resolver {
     });
   }
 
-  #resolve({ type, symbolIndex }: ElfRelocation, insn: Insn, insnIndex: number): RelocationSpec {
+  #resolve({ type, symbolIndex }: ElfRelocation, insn: Insn, insnIndex: number, owner: FunctionSpec): RelocationSpec {
     const expected = expectedOpcodes.get(type);
     if (expected === undefined) throw invalid(`relocation type ${type}, which instructions do not have`);
     if (insn.opcode !== expected) {
@@ -155,7 +158,7 @@ class Resolver {
     if (symbol.sectionIndex === SpecialSection.UNDEF) return this.#extern(symbol, insn, insnIndex);
     const section = this.#sectionOf(symbol);
     if (insn.opcode === Opcode.CALL) return { kind: "call", insnIndex, target: this.#callee(symbol, section, insn) };
-    return this.#load(symbol, section, insn, insnIndex);
+    return this.#load(symbol, section, insn, insnIndex, owner);
   }
 
   #extern(symbol: ElfSymbol, insn: Insn, insnIndex: number): RelocationSpec {
@@ -192,7 +195,7 @@ class Resolver {
     return this.#subprogram(symbol.value + (imm + 1) * INSN_SIZE);
   }
 
-  #load(symbol: ElfSymbol, section: ElfSection, { imm }: Insn, insnIndex: number): RelocationSpec {
+  #load(symbol: ElfSymbol, section: ElfSection, { imm }: Insn, insnIndex: number, owner: FunctionSpec): RelocationSpec {
     if (section.index === this.#textIndex && isFunctionSymbol(symbol)) {
       return { kind: "function", insnIndex, target: this.#subprogram(symbol.value + imm) };
     }
@@ -203,8 +206,14 @@ class Resolver {
     }
     const map = this.#targets.dataMaps.get(section.index);
     if (map !== undefined) return { kind: "data", insnIndex, map, offset: dataOffset(symbol, section, imm) };
-    if (sectionKind(section) === "unsupported") {
-      return { kind: "unsupported", insnIndex, sectionName: section.name, what: unsupportedFeature(section.name) };
+    const kind = sectionKind(section);
+    if (kind === "jumpTables") {
+      this.#jumpTables ??= new JumpTables(section, this.#targets.elf.littleEndian);
+      const targets = this.#jumpTables.targets(symbol, owner);
+      return { kind: "jumpTable", insnIndex, tableOffset: symbol.value, targets };
+    }
+    if (kind === "structOps") {
+      return { kind: "unsupported", insnIndex, sectionName: section.name, what: "struct_ops variables" };
     }
     throw invalid(`the address of \`${symbol.name}\` in section ${section.name}, which holds no data for programs`);
   }

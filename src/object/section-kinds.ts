@@ -2,7 +2,7 @@
 
 import { type ElfSection, SectionFlag, SectionType } from "../elf/index.js";
 
-/** What a section holds. `unsupported` ones are only refused when a program that is loaded needs them. */
+/** What a section holds. */
 export type SectionKind =
   | "license"
   | "version"
@@ -14,7 +14,9 @@ export type SectionKind =
   | "data"
   | "rodata"
   | "bss"
-  | "unsupported"
+  | "structOps"
+  | "arena"
+  | "jumpTables"
   | "relocations"
   | "ignored"
   | "unknown";
@@ -50,10 +52,12 @@ const rules: readonly KindRule[] = [
   { kind: "data", type: PROGBITS, name: ".data", prefix: ".data." },
   { kind: "rodata", type: PROGBITS, name: ".rodata", prefix: ".rodata." },
   { kind: "bss", type: NOBITS, name: ".bss", prefix: ".bss." },
-  { kind: "unsupported", name: ".struct_ops", prefix: ".struct_ops." },
-  { kind: "unsupported", name: "?.struct_ops", prefix: "?.struct_ops." },
-  { kind: "unsupported", name: ".addr_space.1" },
-  { kind: "unsupported", name: ".jumptables" },
+  { kind: "structOps", type: PROGBITS, name: ".struct_ops" },
+  { kind: "structOps", type: PROGBITS, name: ".struct_ops.link" },
+  { kind: "structOps", type: PROGBITS, name: "?.struct_ops" },
+  { kind: "structOps", type: PROGBITS, name: "?.struct_ops.link" },
+  { kind: "arena", type: PROGBITS, name: ".addr_space.1" },
+  { kind: "jumpTables", type: PROGBITS, name: ".jumptables" },
   { kind: "relocations", type: REL },
   { kind: "relocations", type: RELA },
 ];
@@ -69,11 +73,4 @@ function fits({ name, prefix, type, executable }: KindRule, section: ElfSection)
   if (executable && (section.flags & SectionFlag.EXECINSTR) === 0) return false;
   if (name === undefined && prefix === undefined) return true;
   return section.name === name || (prefix !== undefined && section.name.startsWith(prefix));
-}
-
-/** What the contents of an `unsupported` section are called in messages. */
-export function unsupportedFeature(sectionName: string): string {
-  if (sectionName === ".addr_space.1") return "global variables in an arena";
-  if (sectionName === ".jumptables") return "jump tables";
-  return "struct_ops variables";
 }

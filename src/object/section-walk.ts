@@ -27,6 +27,12 @@ export interface ObjectSections {
   readonly data: readonly DataSection[];
   /** Relocation sections that apply to `code`. */
   readonly codeRelocations: readonly ElfSection[];
+  /** Variables of the object's arena. */
+  readonly arena: ElfSection | undefined;
+  /** Sections of struct_ops variables. */
+  readonly structOps: readonly ElfSection[];
+  /** Relocation sections that apply to `structOps`. */
+  readonly structOpsRelocations: readonly ElfSection[];
   /** Relocation sections that apply to `maps`. */
   readonly mapRelocations: readonly ElfSection[];
 }
@@ -52,8 +58,13 @@ export function walkSections(elf: ElfFile): ObjectSections {
     .flatMap((kind) => filled(kind).map((section) => ({ section, kind })))
     .sort((a, b) => a.section.index - b.section.index);
 
-  refuseOverlap(elf, [...code, ...relocations, ...data.map(({ section }) => section)]);
-  if (elf.symbolTable === undefined && (code.length > 0 || maps !== undefined)) {
+  const arena = only(filled("arena"));
+  const structOps = filled("structOps");
+  for (const { name } of structOps) only(structOps.filter((section) => section.name === name));
+
+  const copied = arena === undefined ? structOps : [...structOps, arena];
+  refuseOverlap(elf, [...code, ...relocations, ...copied, ...data.map(({ section }) => section)]);
+  if (elf.symbolTable === undefined && (code.length > 0 || maps !== undefined || structOps.length > 0)) {
     throw new ObjectError("OBJECT_INVALID", "no symbol table", {
       hint: "the object was stripped; use `llvm-strip -g`",
     });
@@ -61,6 +72,7 @@ export function walkSections(elf: ElfFile): ObjectSections {
   for (const { name } of filled("unknown")) log.info(`section ${name}: skipped, no use is known for it`);
 
   const codeIndices = new Set(code.map(({ index }) => index));
+  const structOpsIndices = new Set(structOps.map(({ index }) => index));
   return {
     license: readLicense(all("license").at(-1)),
     version: readVersion(all("version").at(-1), elf.littleEndian),
@@ -70,6 +82,9 @@ export function walkSections(elf: ElfFile): ObjectSections {
     text: only(code.filter(({ name }) => name === ".text")),
     code,
     data,
+    arena,
+    structOps,
+    structOpsRelocations: relocations.filter(({ info }) => structOpsIndices.has(info)),
     codeRelocations: relocations.filter(({ info }) => codeIndices.has(info)),
     mapRelocations: relocations.filter(({ info }) => info === maps?.index),
   };

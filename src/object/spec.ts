@@ -9,7 +9,7 @@ import type { SectionDefinition } from "./sections.js";
 export type RelocationSpec =
   /** ldimm64 that wants a map's file descriptor. */
   | { readonly kind: "map"; readonly insnIndex: number; readonly map: MapSpec }
-  /** ldimm64 that wants the address `offset` bytes into the single value of a data map. */
+  /** ldimm64 that wants the address `offset` bytes into the single value of a data map, or into an arena's variables. */
   | { readonly kind: "data"; readonly insnIndex: number; readonly map: MapSpec; readonly offset: number }
   /** call of a function of the same object. */
   | { readonly kind: "call"; readonly insnIndex: number; readonly target: FunctionSpec }
@@ -17,8 +17,19 @@ export type RelocationSpec =
   | { readonly kind: "function"; readonly insnIndex: number; readonly target: FunctionSpec }
   /** ldimm64 or call that refers to a kernel symbol. Kconfig externs are `data` of the map `.kconfig`. */
   | ExternRelocationSpec
-  /** ldimm64 of something that bpfkit does not handle (arena globals, jump tables, struct_ops data); linking refuses it. */
+  | JumpTableRelocationSpec
+  /** ldimm64 of something that programs cannot reach (struct_ops data); linking refuses it. */
   | { readonly kind: "unsupported"; readonly insnIndex: number; readonly sectionName: string; readonly what: string };
+
+/** ldimm64 that wants the map of a jump table. */
+export interface JumpTableRelocationSpec {
+  readonly kind: "jumpTable";
+  readonly insnIndex: number;
+  /** Where the table begins in `.jumptables`: the same for all instructions that use it. */
+  readonly tableOffset: number;
+  /** Where each entry leads: indices of instructions, counted from the function's start. */
+  readonly targets: readonly number[];
+}
 
 /** A reference to something of the running kernel: a call of a function, or an ldimm64 of an address. */
 export interface ExternRelocationSpec {
@@ -120,6 +131,26 @@ export type MapSlot =
   /** A program array: the target of a tail call. */
   | { readonly kind: "program"; readonly index: number; readonly program: ProgramSpec };
 
+/** A variable of a `.struct_ops` section: a struct whose members are callbacks, and plain settings beside them. */
+export interface StructOpsSpec {
+  /** The variable's struct in the object's BTF. */
+  readonly typeId: number;
+  /** A private copy of the variable's bytes, in the file's byte order; written by the user before load. */
+  readonly image: Uint8Array;
+  /** The program that the object puts into a member, by the member's index in the object's struct. */
+  readonly declared: ReadonlyMap<number, ProgramSpec>;
+  /** The same as the user wants it. */
+  readonly programs: Map<number, ProgramSpec>;
+}
+
+/** The global variables of an arena; their bytes are the map's `initialValue`. */
+export interface ArenaDataSpec {
+  /** `.addr_space.1`. */
+  readonly sectionName: string;
+  /** The section's DATASEC; 0 when the object has no BTF for it. */
+  readonly typeId: number;
+}
+
 /** A map, declared in `.maps` or made from a data section. Fields that are not readonly may be edited until load. */
 export interface MapSpec {
   /** As declared; for data sections derived (libbpf.md 3.4). The kernel keeps 15 characters. */
@@ -147,11 +178,15 @@ export interface MapSpec {
   /** What load() puts into slots, by ascending index. Empty for all but maps of maps and program arrays. */
   readonly slots: readonly MapSlot[];
   /**
-   * Data maps: a private copy of the section's bytes, zeros for .bss and .kconfig (made on first use); written by the user
+   * Data maps and arenas: a private copy of the section's bytes, zeros for .bss and .kconfig (made on first use); written by the user
    * before load, .kconfig by the loader.
    */
   initialValue: Uint8Array | undefined;
   autocreate: boolean;
+  /** Set for maps made from variables in `.struct_ops` sections. */
+  readonly structOps?: StructOpsSpec;
+  /** Set for an arena with global variables. */
+  readonly arena?: ArenaDataSpec;
 }
 
 /** An opened object. */
@@ -166,7 +201,7 @@ export interface ObjectSpec {
   readonly programs: readonly ProgramSpec[];
   /** All functions that are no entry programs. */
   readonly subprograms: readonly FunctionSpec[];
-  /** `.maps` in declaration order, then data sections in section order, then `.kconfig`. */
+  /** `.maps` in declaration order, then data sections in section order, `.kconfig`, and struct_ops variables. */
   readonly maps: readonly MapSpec[];
   /** Sorted: Kconfig externs as they lie in `.kconfig`, then kernel symbols by name. */
   readonly externs: readonly ExternSpec[];

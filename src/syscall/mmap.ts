@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { ArgumentError, StateError } from "../errors.js";
 import { log } from "../log.js";
 import { checkInteger, checkU64 } from "./attr.js";
-import { errnoName } from "./errno.js";
+import { Errno, errnoName } from "./errno.js";
 import { systemCallError } from "./failure.js";
 import { type FdLike, fdNumber } from "./fd.js";
 import { ffi } from "./ffi.js";
@@ -18,6 +18,8 @@ const MAP_SHARED = 1;
 const MAP_PRIVATE = 2;
 const MAP_FIXED = 0x10;
 const MAP_ANONYMOUS = 0x20;
+/** Linux 4.17. Older kernels take the address for a hint. */
+const MAP_FIXED_NOREPLACE = 0x100000;
 /** UAPI linux/auxvec.h. */
 const AT_PAGESZ = 6n;
 
@@ -50,6 +52,8 @@ export interface MapRegionOptions {
   writable?: boolean | undefined;
   /** MAP_SHARED, which BPF maps insist on; the default. */
   shared?: boolean | undefined;
+  /** Where the memory has to lie, at a page boundary; EEXIST when something else is there. By default anywhere. */
+  address?: bigint | undefined;
 }
 
 /** What must be known to get rid of a mapping after its owner is gone. */
@@ -108,11 +112,17 @@ export class MappedRegion implements Disposable {
     }
     const writable = options.writable ?? false;
     const protection = PROT_READ | (writable ? PROT_WRITE : 0);
-    const flags = (options.shared ?? true) ? MAP_SHARED : MAP_PRIVATE;
+    const address = checkU64(options.address ?? 0, "address of a mapping");
+    const fixed = address === 0n ? 0 : MAP_FIXED_NOREPLACE;
+    const flags = ((options.shared ?? true) ? MAP_SHARED : MAP_PRIVATE) | fixed;
     const what = typeof fd === "number" ? `fd ${fd}` : fd.what;
-    const result = syscall(numbers.mmap, 0, length, protection, flags, fdNumber(fd), offset);
+    const result = syscall(numbers.mmap, address, length, protection, flags, fdNumber(fd), offset);
     if (result < 0) throw systemCallError("mmap", -result, { about: what });
     const mapping: Mapping = { address: BigInt(result), length, what, closed: false };
+    if (fixed !== 0 && mapping.address !== address) {
+      unmap(mapping);
+      throw systemCallError("mmap", Errno.EEXIST, { about: what });
+    }
     let buffer: ArrayBuffer;
     try {
       buffer = view(mapping.address, length);
@@ -134,6 +144,11 @@ export class MappedRegion implements Disposable {
   get buffer(): ArrayBuffer {
     if (this.#buffer === undefined) throw new StateError(`the mapped memory of ${this.#mapping.what} is closed`);
     return this.#buffer;
+  }
+
+  /** Where the memory lies in this process. */
+  get address(): bigint {
+    return this.#mapping.address;
   }
 
   /** A new view of the whole region. @throws StateError once closed */

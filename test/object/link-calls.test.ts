@@ -147,22 +147,35 @@ describe("linkProgram", () => {
     ]);
   });
 
-  it("refuses what bpfkit does not handle, only in the program that needs it", () => {
+  it("moves jump tables along with their function", () => {
+    const file = new ObjectWriter();
+    const text = file.code(".text", code(exit, load(), exit));
+    const xdp = file.code("xdp", code(call(), mov, exit));
+    file.func("main", xdp, 0, 24);
+    file.relocate(xdp, 0, file.func("sub", text, 8, 24), 10);
+    const table = file.section(".jumptables", Uint8Array.of(24, 0, 0, 0, 0, 0, 0, 0));
+    file.relocate(text, 8, file.symbol("BPF.JT.0.0", table, { size: 8 }));
+    expect(link(open(file)).relocations).toEqual([{ kind: "jumpTable", insnIndex: 3, tableOffset: 0, targets: [5] }]);
+  });
+
+  it("refuses references to struct_ops variables, only in the program that has them", () => {
     const file = new ObjectWriter();
     const xdp = file.code("xdp", code(load(), exit, exit));
-    file.func("arena", xdp, 0, 24);
+    file.func("curious", xdp, 0, 24);
     file.func("plain", xdp, 24, 8);
-    file.relocate(xdp, 0, file.symbol("v", file.section(".addr_space.1", new Uint8Array(8))));
-    file.func("ops", file.code("struct_ops/init", code(exit)), 0, 8);
+    const section = file.section(".struct_ops", new Uint8Array(8));
+    file.relocate(xdp, 0, file.symbol("v", section, { size: 8 }));
+    const types = new TypeWriter();
+    types.datasec(".struct_ops", [[types.variable("v", types.struct("ops", 8, [])), 0, 8]]);
+    file.btf(types);
     const spec = open(file);
-    expect(failure(() => link(spec, "arena"))).toMatchObject({
+    expect(failure(() => link(spec, "curious"))).toMatchObject({
       code: "OBJECT_UNSUPPORTED",
-      reason: "the program uses global variables in an arena",
-      program: "arena",
+      reason: "the program uses struct_ops variables",
+      program: "curious",
       section: "xdp",
       offset: 0,
     });
-    expect(failure(() => link(spec, "ops"))).toMatchObject({ code: "OBJECT_UNSUPPORTED", program: "ops" });
     expect(link(spec, "plain").insns).toEqual(code(exit));
   });
 });

@@ -114,14 +114,43 @@ describe("relocations", () => {
     expect(spec.externs.map(({ name }) => name)).toEqual(["CONFIG_HZ", "kfunc", "ksym"]);
   });
 
-  it.each([
-    [".addr_space.1", "global variables in an arena"],
-    [".jumptables", "jump tables"],
-    [".struct_ops.link", "struct_ops variables"],
-  ])("of %s are kept for the linker to refuse", (section, what) => {
-    const { file, xdp } = object();
-    file.relocate(xdp, 0, file.symbol("v", file.section(section, new Uint8Array(8))));
-    expect(relocationsOf(open(file))).toEqual([{ kind: "unsupported", insnIndex: 0, sectionName: section, what }]);
+  describe("of jump tables", () => {
+    /** `main` at byte 8 of its section loads the table at 8, whose entries are byte offsets in the section. */
+    function withTable(entries: readonly number[], size = entries.length * 8, littleEndian = true): ObjectWriter {
+      const file = new ObjectWriter(littleEndian);
+      const xdp = file.code("xdp", code(exit, load(), exit, exit));
+      file.func("first", xdp, 0, 8);
+      file.func("main", xdp, 8, 32);
+      const data = new Uint8Array(8 + entries.length * 8);
+      entries.forEach((entry, i) => {
+        new DataView(data.buffer).setBigUint64(8 + i * 8, BigInt(entry), littleEndian);
+      });
+      file.relocate(xdp, 8, file.symbol("BPF.JT.0.0", file.section(".jumptables", data), { value: 8, size }));
+      return file;
+    }
+
+    it.each([true, false])("tell where the entries lead in the function, little-endian %s", (littleEndian) => {
+      const { programs } = open(withTable([24, 32, 24, 8], 32, littleEndian));
+      expect(programs.find(({ name }) => name === "main")!.relocations).toEqual([
+        { kind: "jumpTable", insnIndex: 0, tableOffset: 8, targets: [2, 3, 2, 0] },
+      ]);
+    });
+
+    it.each<[string, number[], number | undefined, string]>([
+      ["to another function", [24, 0], undefined, "leads to 0x0, out of the function that uses it"],
+      ["behind the function", [40], undefined, "leads to 0x28, out of the function that uses it"],
+      ["between instructions", [12], undefined, "leads to 0xc, out of the function that uses it"],
+      ["with half an entry", [8, 8], 12, "(12 bytes at 0x8) is no list of 8-byte entries"],
+      ["without entries", [8], 0, "is no list of 8-byte entries"],
+      ["behind the section", [8], 16, "is no list of 8-byte entries"],
+    ])("are refused %s", (_, entries, size, reason) => {
+      expect(failure(() => open(withTable(entries, size)))).toMatchObject({
+        code: "OBJECT_INVALID",
+        program: "main",
+        section: "xdp",
+        reason: expect.stringContaining(reason),
+      });
+    });
   });
 
   it("of code without a function are skipped", () => {

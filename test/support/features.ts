@@ -98,7 +98,8 @@ export const features = {
   af_xdp: { what: "sockets of family XDP", since: "4.18", probe: net.afXdpProbe },
   cgroup: { what: "programs on control groups of version 2", since: "4.10", probe: net.cgroupProbe("attach") },
   cgroup_link: { what: "links on control groups", since: "5.7", probe: net.cgroupProbe("link") },
-  struct_ops: { what: "struct_ops (TCP congestion control)", since: "5.6", probe: net.structOpsProbe },
+  struct_ops: { what: "struct_ops (TCP congestion control)", since: "5.6", probe: net.structOpsProbe(0) },
+  struct_ops_link: { what: "links of struct_ops", since: "6.4", probe: net.structOpsProbe(1 << 13) },
   sched_ext: { what: "schedulers as struct_ops", since: "6.12", probe: net.schedExtProbe },
 } as const satisfies Readonly<Record<string, Feature>>;
 

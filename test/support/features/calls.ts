@@ -17,8 +17,34 @@ export type Field = readonly [offset: number, width: "u8" | "u16" | "u32" | "u64
 
 /** Numbers of calls the library has no use for. */
 const more = {
-  x64: { getpgid: 121, socket: 41, sendto: 44, recvfrom: 45, setsockopt: 54, unshare: 272, setns: 308 },
-  arm64: { getpgid: 155, socket: 198, sendto: 206, recvfrom: 207, setsockopt: 208, unshare: 97, setns: 268 },
+  x64: {
+    getpgid: 121,
+    socket: 41,
+    connect: 42,
+    sendto: 44,
+    recvfrom: 45,
+    bind: 49,
+    listen: 50,
+    getsockname: 51,
+    setsockopt: 54,
+    getsockopt: 55,
+    unshare: 272,
+    setns: 308,
+  },
+  arm64: {
+    getpgid: 155,
+    socket: 198,
+    connect: 203,
+    sendto: 206,
+    recvfrom: 207,
+    bind: 200,
+    listen: 201,
+    getsockname: 204,
+    setsockopt: 208,
+    getsockopt: 209,
+    unshare: 97,
+    setns: 268,
+  },
 }[arch === "arm64" ? "arm64" : "x64"];
 
 type CallName = keyof typeof more | "ioctl" | "openat" | "perf_event_open" | "fsopen" | "fsconfig" | "fsmount";

@@ -146,29 +146,33 @@ export function cgroupProbe(how: "attach" | "link"): () => void {
 }
 
 /** The map of a struct_ops type; `kernelType` fails where the type does not exist. */
-export function structOpsProbe(): void {
-  withDescriptors((own) => {
-    const btf = own(loadBtf([1, 1 << 24, 4, 32], "\0int"));
-    const id = kernelType(Kind.struct, "bpf_struct_ops_tcp_congestion_ops");
-    // The size has to be the type's own: a wrong one is refused last, with EINVAL, after everything a kernel without
-    // struct_ops refuses earlier (ENOTSUPP, EPERM, unknown map type). It is found by trying.
-    let last: unknown;
-    for (let size = 64; size <= 1024; size += 8) {
-      try {
-        own(
-          createMap(26, 4, size, 1, 0, [
-            [48, "u32", btf],
-            [60, "u32", id],
-          ]),
-        );
-        return;
-      } catch (error) {
-        last = error;
+export const structOpsProbe =
+  (flags: number): (() => void) =>
+  () => {
+    withDescriptors((own) => {
+      // Old kernels know no struct_ops before the first program is loaded.
+      own(load(Type.socketFilter, own(createCounter())));
+      const btf = own(loadBtf([1, 1 << 24, 4, 32], "\0int"));
+      const id = kernelType(Kind.struct, "bpf_struct_ops_tcp_congestion_ops");
+      // The size has to be the type's own: a wrong one is refused last, with EINVAL, after everything a kernel without
+      // struct_ops refuses earlier (ENOTSUPP, EPERM, unknown map type). It is found by trying.
+      let last: unknown;
+      for (let size = 64; size <= 1024; size += 8) {
+        try {
+          own(
+            createMap(26, 4, size, 1, flags, [
+              [48, "u32", btf],
+              [60, "u32", id],
+            ]),
+          );
+          return;
+        } catch (error) {
+          last = error;
+        }
       }
-    }
-    throw last;
-  });
-}
+      throw last;
+    });
+  };
 
 /** The kernel knows sched_ext's operations. */
 export function schedExtProbe(): void {
