@@ -60,56 +60,9 @@ const explanations: readonly Explanation[] = [
         kinds: ["initial value"],
         facts: ["externs"],
         subject: /\.kconfig\[/,
-        libbpf: /^zeros, 1 bytes$/,
-        bpfkit: /^01$/,
+        libbpf: /^(zeros, 1 bytes$|\d+ bytes, @36: 0100)/,
+        bpfkit: /^(01$|\d+ bytes, @36: 0101)/,
       },
-    ],
-  },
-  {
-    name: "USDT",
-    state: "gap",
-    reason:
-      "programs for USDT probes are not loaded for links to many places (6.6); they cannot be attached yet either",
-    shapes: [{ kinds: ["program attribute"], subject: / expected_attach_type$/, libbpf: /^48$/, bpfkit: /^0$/ }],
-  },
-  {
-    name: "arena globals",
-    state: "gap",
-    reason: "global variables in an arena",
-    shapes: [{ bpfkit: /global variables in an arena/ }],
-  },
-  {
-    name: "struct_ops",
-    state: "gap",
-    reason: "programs and maps that implement struct_ops are not loaded",
-    shapes: [
-      { bpfkit: /programs that implement struct_ops/ },
-      { kinds: ["load", "map missing", "BTF", "initial value"], facts: ["struct_ops"] },
-    ],
-  },
-  {
-    name: "externs",
-    state: "gap",
-    reason: "kconfig variables, kernel symbols and kernel functions are not resolved",
-    shapes: [
-      { bpfkit: /an extern of \.(kconfig|ksyms)/ },
-      { kinds: ["program extra"], libbpf: /^extern / },
-      // Declarations of externs that stay in the BTF make the kernel refuse it; maps and programs go without.
-      { kinds: ["BTF"], facts: ["externs"] },
-      {
-        kinds: ["map attribute"],
-        facts: ["externs"],
-        subject: / btf(_key_type_id|_value_type_id)?$/,
-        bpfkit: /^(0|none)$/,
-      },
-      {
-        kinds: ["program attribute"],
-        facts: ["externs"],
-        subject: / (prog_btf|func_info_rec_size|line_info_rec_size)$/,
-        bpfkit: /^(0|none)$/,
-      },
-      { kinds: ["func info", "line info"], facts: ["externs"], bpfkit: /^$/ },
-      { kinds: ["map missing", "initial value", "effect"], facts: ["externs"], subject: /\.kconfig(\[|$)/ },
     ],
   },
 ];

@@ -234,7 +234,7 @@ describe("libbpf's report", () => {
 });
 
 describe("the report", () => {
-  const gap = "ObjectError: the program uses CONFIG_HZ, an extern of .kconfig (externs cannot be resolved yet)";
+  const known = "StateError: slot 0 is to hold program q, which was not loaded";
   const missing = (object: string, bpfkit: string): Difference => {
     return { object, kind: "program missing", subject: "p", libbpf: "loads", bpfkit };
   };
@@ -244,8 +244,8 @@ describe("the report", () => {
     return { object, opened: "both", loaded: "libbpf", libbpf: "", bpfkit: "", ...tallies, facts: [], differences };
   };
   const comparisons = [
-    comparisonOf("a.o", [missing("a.o", gap), missing("a.o", gap)]),
-    comparisonOf("b.o", [missing("b.o", gap), missing("b.o", "nobody knows")]),
+    comparisonOf("a.o", [missing("a.o", known), missing("a.o", known)]),
+    comparisonOf("b.o", [missing("b.o", known), missing("b.o", "nobody knows")]),
   ];
 
   it("explains zeros that are not written, and nothing that is not all zeros", () => {
@@ -266,7 +266,7 @@ describe("the report", () => {
       groupDifferences(comparisons).map(({ title, objects, differences }) => [title, objects, differences.length]),
     ).toEqual([
       ["program missing", 1, 1],
-      ["externs", 2, 3],
+      ["a slot's program is missing", 2, 3],
     ]);
     expect(objectCells(comparisons).slice(1)).toEqual([
       ["opened", "2", "2", "0", "0", "0"],
@@ -289,7 +289,7 @@ describe("the report", () => {
   it("becomes a page", () => {
     const page = docsText([{ title: "Fixtures", comparisons }], "6.18");
     expect(page).toContain("## Fixtures");
-    expect(page).toContain("| externs | gap | 2 | 3 |");
+    expect(page).toContain("| a slot's program is missing | intended | 2 | 3 |");
     expect(page).toContain("| program missing | UNEXPLAINED | 1 | 1 |");
   });
 });

@@ -168,8 +168,12 @@ function isProbe({ name = "" }: SpyEvent): boolean {
   return name === "" || probeNames.test(name);
 }
 
-/** The map of libbpf's probe for offsets in 64-bit loads, whose name an object may use as well. */
+/**
+ * bpfkit's probes make maps without a name; libbpf's for offsets in 64-bit loads makes one whose name an object may use as
+ * well.
+ */
 function isProbeMap({ name, key_size: key, value_size: value, max_entries: entries, btf }: SpyEvent): boolean {
+  if ((name ?? "") === "") return true;
   return name === "arr" && key === 4 && value === 1 && entries === 1 && btf === undefined;
 }
 
