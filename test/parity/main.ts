@@ -34,6 +34,9 @@ Environment: PARITY_JOBS objects at a time (2)
 Exit status: 0 no unexplained difference, 1 some, 2 it could not run.
 `;
 
+/** Fixtures that only virtual machines load for real. */
+const madeToBeRefused = /(^|\/)refused\.bpf\.o$/;
+
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
@@ -127,9 +130,6 @@ function documentedRuns(oracle: string): Plan[] {
   }
   return plans;
 }
-
-/** Fixtures that only virtual machines load for real. */
-const madeToBeRefused = /(^|\/)refused\.bpf\.o$/;
 
 async function compare(folder: string, { title, places, faked, vmlinux, btf, core }: Plan): Promise<ParityRun> {
   const found = findObjects(places).map((object) => ({ ...object, btf }));
