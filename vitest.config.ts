@@ -11,8 +11,9 @@ export default defineConfig({
   test: {
     // A native crash takes its process down: forks, not threads.
     pool: "forks",
-    testTimeout: 20_000,
-    hookTimeout: 20_000,
+    // Tests that bound their work say so themselves (20 s); this is for machines that are slow or busy.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     reporters: report === undefined ? ["default"] : ["default", "json"],
     ...(report === undefined ? {} : { outputFile: { json: report } }),
     projects: [
@@ -29,6 +30,9 @@ export default defineConfig({
         extends: true,
         test: {
           name: "kernel",
+          // Longer than the 60 s that a test gives the processes it starts: the child's end is told, not the clock's.
+          testTimeout: 90_000,
+          hookTimeout: 90_000,
           include: ["test/**/*.test.ts"],
           exclude: ["**/node_modules/**", `test/${pureRooms}/**`, "test/*.test.ts"],
           fileParallelism: false,

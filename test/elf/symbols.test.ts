@@ -149,6 +149,6 @@ describe("symbol tables", () => {
     const elf = parseElf(bytes);
     const start = performance.now();
     expect(symbolsError(elf).reason).toBe("the symbol names are unreasonably long");
-    expect(performance.now() - start).toBeLessThan(2000);
+    expect(performance.now() - start).toBeLessThan(20_000);
   });
 });

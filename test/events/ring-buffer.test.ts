@@ -3,7 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { expect, it } from "vitest";
 import { BpfObject, RingBuffer, StateError } from "../../src/index.js";
-import { fixturePath, openDescriptors, runFilter, withLoaded } from "../support/fixtures.js";
+import { eventually, fixturePath, openDescriptors, runFilter, withLoaded } from "../support/fixtures.js";
 import { kernelDescribe } from "../support/needs.js";
 
 interface ExecEvent {
@@ -40,21 +40,28 @@ function execTrue(): number {
 kernelDescribe("a ring buffer", { needs: ["tracepoint", "ringbuf", "array_mmap"] }, () => {
   it("is read by for await without blocking the event loop", async () => {
     await withRing(async (ring) => {
-      let ticks = 0;
-      const ticker = setInterval(() => ticks++, 5);
-      setTimeout(execTrue, 100);
-      let found: ExecEvent | undefined;
-      for await (const event of ring) {
-        if (event.comm !== "true") continue;
-        found = event;
-        break;
+      // The awaited event is made by a timer, several turns of the loop after the wait began: an iteration that holds
+      // the loop never sees it.
+      const wanted = 5;
+      let [ticks, pid] = [0, -1];
+      const ticker = setInterval(() => {
+        if (++ticks === wanted) pid = execTrue();
+      }, 5);
+      const found: ExecEvent[] = [];
+      try {
+        for await (const event of ring) {
+          if (pid === -1 || event.pid !== pid) continue;
+          found.push(event);
+          break;
+        }
+      } finally {
+        clearInterval(ticker);
       }
-      clearInterval(ticker);
-      expect(found).toEqual({ pid: expect.any(Number), comm: "true" });
-      expect(ticks).toBeGreaterThan(5);
+      expect(found).toEqual([{ pid, comm: "true" }]);
+      expect(ticks).toBeGreaterThanOrEqual(wanted);
       // And once more after the first iteration was left.
-      const pid = execTrue();
-      for await (const event of ring.events()) if (event.pid === pid) break;
+      const second = execTrue();
+      for await (const event of ring.events()) if (event.pid === second) break;
     });
   });
 
@@ -87,8 +94,7 @@ kernelDescribe("a ring buffer", { needs: ["tracepoint", "ringbuf", "array_mmap"]
       const seen: number[] = [];
       const off = ring.on((event) => seen.push(event.pid));
       const pid = execTrue();
-      await new Promise((done) => setTimeout(done, 200));
-      expect(seen).toContain(pid);
+      expect(await eventually(() => seen.includes(pid))).toBe(true);
       expect(() => ring.on(() => {})).toThrow(/on\(\) is already reading this ring buffer/);
       off();
       off();

@@ -24,7 +24,7 @@ const ring = (fd: FileDescriptor) => writeFd(fd.number, one);
 const drain = (fd: FileDescriptor) => readFd(fd.number, new Uint8Array(8));
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const until = async (done: () => boolean) => {
-  for (const end = Date.now() + 5000; !done() && Date.now() < end; ) await pause(1);
+  for (const end = Date.now() + 20_000; !done() && Date.now() < end; ) await pause(1);
 };
 
 describe("FdWatcher", () => {
@@ -158,29 +158,6 @@ describe("FdWatcher", () => {
     expect(new FdWatcher({ onReady: () => {}, signal: controller.signal }).closed).toBe(true);
   });
 
-  it("runs promise jobs made in the callback soon", async () => {
-    const fd = event();
-    let settled = 0;
-    const watcher = keep(
-      new FdWatcher({
-        onReady: () => {
-          drain(fd);
-          void Promise.resolve().then(() => {
-            settled = performance.now();
-          });
-        },
-      }),
-    );
-    watcher.add(fd);
-    watcher.start();
-    await pause(5);
-    const begin = performance.now();
-    ring(fd);
-    await pause(500);
-    expect(settled).toBeGreaterThan(begin);
-    expect(settled - begin).toBeLessThan(250);
-  });
-
   it("refuses bad descriptors with an errno", () => {
     const watcher = keep(new FdWatcher({ onReady: () => {} }));
     expect(() => watcher.add(0x7fff_fff0)).toThrow(/EBADF/);
@@ -227,6 +204,24 @@ describe("FdWatcher and the end of the process", () => {
     `);
     expect(output).toContain("mine");
     expect([status, signal]).toEqual([1, null]);
+  });
+
+  it("runs promise jobs made in the callback before whatever happens next", () => {
+    // In a quiet process: in vitest's own there is always something that runs them.
+    const { output, status } = runModule(`${prelude}
+      const watcher = new FdWatcher({ onReady: () => {
+        readFd(fd, new Uint8Array(8));
+        console.log("callback");
+        Promise.resolve().then(() => console.log("job"));
+      } });
+      watcher.add(fd);
+      watcher.start();
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      setTimeout(() => { console.log("timer"); watcher.close(); }, 1000);
+      writeFd(fd, one);
+    `);
+    expect(output).toBe("callback\njob\ntimer\n");
+    expect(status).toBe(0);
   });
 
   it.each([

@@ -35,7 +35,7 @@ function run(
   });
 }
 
-const timeout = 60_000;
+const timeout = 90_000;
 
 kernelDescribe("examples/minimal.ts", { needs: ["tracepoint", "array_mmap"] }, () => {
   it("counts for as long as it is told and cleans up", { timeout }, async () => {

@@ -55,7 +55,7 @@ export function openDescriptors(): number {
 }
 
 /** Waits until `condition` holds; false when it does not within `timeoutMs`. */
-export async function eventually(condition: () => boolean, timeoutMs = 5000): Promise<boolean> {
+export async function eventually(condition: () => boolean, timeoutMs = 20_000): Promise<boolean> {
   const end = performance.now() + timeoutMs;
   while (!condition()) {
     if (performance.now() > end) return false;
