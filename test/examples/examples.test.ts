@@ -82,7 +82,7 @@ kernelDescribe("examples/events.ts", { needs: ["tracepoint", "ringbuf"] }, () =>
 
 describe("without privileges", () => {
   it("says which capability is missing and how to run", { timeout }, () => {
-    const command = [process.execPath, "--import", "tsx", "examples/minimal.ts", "--seconds", "1"];
+    const command = [process.execPath, ...scriptArguments("examples/minimal.ts"), "--seconds", "1"];
     // Root gives up its capabilities and keeps its files readable; anyone else has none as it is.
     if (process.getuid?.() === 0) command.unshift("setpriv", "--bounding-set", "-all", "--inh-caps", "-all");
     const { status, stderr } = spawnSync(command[0]!, command.slice(1), { encoding: "utf8" });
@@ -97,7 +97,7 @@ describe("wrong options", () => {
     ["--seconds", "soon"],
     ["--secnds", "3"],
   ])("%s %s give one line", { timeout }, (...args) => {
-    const { status, stderr } = spawnSync(process.execPath, ["--import", "tsx", "examples/minimal.ts", ...args], {
+    const { status, stderr } = spawnSync(process.execPath, [...scriptArguments("examples/minimal.ts"), ...args], {
       encoding: "utf8",
     });
     expect(status).toBe(1);
@@ -106,7 +106,7 @@ describe("wrong options", () => {
   });
 
   it("--help explains", { timeout }, () => {
-    const { status, stdout } = spawnSync(process.execPath, ["--import", "tsx", "examples/minimal.ts", "--help"], {
+    const { status, stdout } = spawnSync(process.execPath, [...scriptArguments("examples/minimal.ts"), "--help"], {
       encoding: "utf8",
     });
     expect(status).toBe(0);
