@@ -28,6 +28,8 @@ export class VerifierError extends SystemCallError {
   readonly verdict: string;
   readonly insnIndex: number | undefined;
   readonly insn: string | undefined;
+  /** What the verifier advises (Linux 7.3 and later, for some refusals). */
+  readonly suggestion: string | undefined;
   readonly source: VerifierFailure["source"];
 
   constructor(details: VerifierErrorDetails) {
@@ -42,12 +44,13 @@ export class VerifierError extends SystemCallError {
       errnoName: details.errnoName,
       program: details.program,
       section: details.section,
-      hint: details.hint,
+      hint: details.hint ?? failure.suggestion,
     });
     this.log = details.log;
     this.verdict = failure.reason;
     this.insnIndex = insnIndex;
     this.insn = failure.insn;
+    this.suggestion = failure.suggestion;
     this.source = source;
   }
 }

@@ -9,6 +9,8 @@ export interface VerifierFailure {
   readonly insnIndex: number | undefined;
   /** That instruction as the verifier prints it. */
   readonly insn: string | undefined;
+  /** What the verifier advises (Linux 7.3 and later, for some refusals). */
+  readonly suggestion: string | undefined;
   /** The last source line that the log shows. */
   readonly source:
     | { readonly text: string; readonly file: string | undefined; readonly line: number | undefined }
@@ -26,9 +28,15 @@ const trailer =
 const noise =
   /^(\d+: (R\d|frame\d|\()|from \d+ to \d+|R\d+(_w)?=|frame\d+:|func#|mark_precise|last_idx|regs=|parent |propagat|caller:|callee:|returning from callee|to caller at|Func#|arg#\d+ (reg|type|reference type)|; |BPF program is too large\. Processed$)/;
 
+/** First line of the report for people that newer kernels (7.3) put behind the log, in sections with headings. */
+const reportTitle = /^Verification failed: (.+)$/;
+
 /** Reads what a refused program's log tells. Handles empty and cut logs. */
 export function readVerifierLog(text: string): VerifierFailure {
-  const lines = text.split("\n").map((line) => line.trimEnd());
+  const all = text.split("\n").map((line) => line.trimEnd());
+  const reportAt = all.findIndex((line) => reportTitle.test(line));
+  // What the report says for people, the log has said before in one line.
+  const lines = reportAt < 0 ? all : all.slice(0, reportAt);
   let insnIndex: number | undefined;
   let insn: string | undefined;
   let source: VerifierFailure["source"];
@@ -49,5 +57,18 @@ export function readVerifierLog(text: string): VerifierFailure {
     if (reason === undefined && !noise.test(line)) reason = line;
     if (reason !== undefined && insnIndex !== undefined && source !== undefined) break;
   }
-  return { reason: reason ?? "no reason given", insnIndex, insn, source };
+  reason ??= reportTitle.exec(all[reportAt] ?? "")?.[1] ?? "no reason given";
+  return { reason, insnIndex, insn, suggestion: suggestionOf(all.slice(Math.max(reportAt, 0))), source };
+}
+
+/** The text under the heading `Suggestion:`, in one line. */
+function suggestionOf(report: readonly string[]): string | undefined {
+  const heading = report.indexOf("Suggestion:");
+  if (heading < 0) return undefined;
+  const lines = report.slice(heading + 1);
+  const end = lines.findIndex((line) => !line.startsWith(" "));
+  return lines
+    .slice(0, end < 0 ? undefined : end)
+    .map((line) => line.trim())
+    .join(" ");
 }

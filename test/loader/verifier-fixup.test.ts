@@ -32,6 +32,7 @@ processed 5 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_stat
       reason: meaning,
       insnIndex: 4,
       insn: "<invalid CO-RE relocation>",
+      suggestion: undefined,
       source: { text: "return task->gone;", file: "core.bpf.c", line: 12 },
     });
   });

@@ -14,6 +14,28 @@ R0 invalid mem access 'map_value_or_null'
 processed 13 insns (limit 1000000) max_states_per_insn 0 total_states 1 peak_states 1 mark_read 1
 `;
 
+const withReport = `; return *count; @ refused.bpf.c:27
+7: (79) r0 = *(u64 *)(r0 +0)
+R0 invalid mem access 'map_value_or_null'
+
+Verification failed: Register Type Safety: Invalid dereference
+
+Reason:
+  R0 may be NULL here.
+
+At:
+  unchecked_lookup @ refused.bpf.c:27:9
+  Instruction context:
+  >>> 7 | (79) r0 = *(u64 *)(r0 +0)
+      8 | (95) exit
+
+Suggestion:
+  Check for NULL before the access and use
+  the pointer only on the other path.
+
+processed 7 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0
+`;
+
 const oldKernel = `; int x = ctx->missing;
 0: (61) r0 = *(u32 *)(r1 +4096)
 invalid bpf_context access off=4096 size=4
@@ -32,6 +54,7 @@ describe("readVerifierLog", () => {
       reason: "R0 invalid mem access 'map_value_or_null'",
       insnIndex: 13,
       insn: "r1 = *(u64 *)(r0 +0)",
+      suggestion: undefined,
       source: { text: "*count += 1;", file: "minimal.bpf.c", line: 31 },
     });
   });
@@ -41,6 +64,7 @@ describe("readVerifierLog", () => {
       reason: "invalid bpf_context access off=4096 size=4",
       insnIndex: 0,
       insn: "r0 = *(u32 *)(r1 +4096)",
+      suggestion: undefined,
       source: { text: "int x = ctx->missing;", file: undefined, line: undefined },
     });
   });
@@ -50,8 +74,24 @@ describe("readVerifierLog", () => {
     expect(readVerifierLog(log).reason).toBe("R0 invalid mem access 'map_value_or_null'");
   });
 
+  it("takes the advice, and nothing else, from the report of Linux 7.3", () => {
+    expect(readVerifierLog(withReport)).toEqual({
+      reason: "R0 invalid mem access 'map_value_or_null'",
+      insnIndex: 7,
+      insn: "r0 = *(u64 *)(r0 +0)",
+      suggestion: "Check for NULL before the access and use the pointer only on the other path.",
+      source: { text: "return *count;", file: "refused.bpf.c", line: 27 },
+    });
+    const error = new VerifierError({ program: "p", section: "s", errno: 13, errnoName: "EACCES", log: withReport });
+    expect(error.message).toMatch(/\(Check for NULL before the access and use the pointer only on the other path\.\)$/);
+    // A log that was cut before its classic part.
+    const cut = withReport.slice(withReport.indexOf("Verification failed"));
+    expect(readVerifierLog(cut).reason).toBe("Register Type Safety: Invalid dereference");
+  });
+
   it("gives up gracefully", () => {
-    const nothing = { reason: "no reason given", insnIndex: undefined, insn: undefined, source: undefined };
+    const missing = { insnIndex: undefined, insn: undefined, suggestion: undefined, source: undefined };
+    const nothing = { reason: "no reason given", ...missing };
     expect(readVerifierLog("")).toEqual(nothing);
     expect(readVerifierLog("processed 0 insns (limit 1000000)\n")).toEqual(nothing);
   });
