@@ -64,8 +64,8 @@ export function* loadSteps(context: LoadContext): LoadSteps<void> {
       hint: "compile it with -target bpf (or bpfel)",
     });
   }
-  // Decides which callbacks are loaded (libbpf.md 3.2 step 7).
   using modules = new ModuleBtfs(() => loadKernelBtf("the types of kernel modules"));
+  // Decides which callbacks are loaded (libbpf.md 3.2 step 7).
   const structOps = planStructOps(spec, modules);
   const programs = context.programs.filter((program) => program.autoload);
   for (const program of programs) refuseUntyped(program.spec);
