@@ -80,6 +80,11 @@ export const features = {
     since: "5.10",
     probe: tracing.symbolProbe("runqueues"),
   },
+  function_address: {
+    what: "addresses of the kernel's functions by BTF id (bpf_ksym_exists of a kfunc)",
+    since: "6.4",
+    probe: tracing.functionAddressProbe,
+  },
   conntrack_functions: {
     what: "functions of the module nf_conntrack for programs",
     since: "6.0",

@@ -3,7 +3,7 @@
 import { existsSync, openSync, readFileSync, readSync } from "node:fs";
 import { bpf, call, type Field, ProbeError, struct, text, withDescriptors } from "./calls.js";
 import { getpgidFunction, Kind, kernelType } from "./kernel-types.js";
-import { createCounter, expectRuns, getpgid, load, Type } from "./programs.js";
+import { addressProgram, createCounter, expectRuns, getpgid, load, Type } from "./programs.js";
 
 const RAW_TRACEPOINT_OPEN = 17;
 const LINK_CREATE = 28;
@@ -231,6 +231,12 @@ export function symbolProbe(name: string): () => void {
 export function btfVariableProbe(): void {
   if (/\0\.data\.\.percpu\0/.test(readFileSync("/sys/kernel/btf/vmlinux", "latin1"))) return;
   throw new ProbeError("no .data..percpu in the kernel's BTF");
+}
+
+/** A program may ask for the address of a function of the kernel, which is how it asks whether there is one. */
+export function functionAddressProbe(): void {
+  const body = addressProgram(kernelType(Kind.func, "security_task_getpgid"));
+  withDescriptors((own) => void own(load(Type.rawTracepoint, 0, { body })));
 }
 
 /** A module is loaded whose BTF has a function. */

@@ -52,6 +52,12 @@ export function callingProgram(helper: number): Uint8Array {
   return joined(insn(0x85, 0, 0, 0, helper), insn(0xb7), insn(0x95));
 }
 
+/** `r1 = address of the kernel symbol with this BTF id; return 0`. */
+export function addressProgram(btfId: number): Uint8Array {
+  const BPF_PSEUDO_BTF_ID = 3;
+  return joined(insn(0x18, 1, BPF_PSEUDO_BTF_ID, 0, btfId), insn(0), insn(0xb7), insn(0x95));
+}
+
 /** A descriptor of a program; the caller closes it. */
 export function load(type: number, counter: number, options: ProgramOptions = {}): number {
   const body = options.body ?? countingProgram(counter, options.result ?? 0);
