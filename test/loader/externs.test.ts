@@ -350,12 +350,16 @@ kernelDescribe("externs of a loaded object", { needs: ["socket_filter", "array_m
     });
   });
 
-  kernelIt("let programs call functions of modules", { needs: ["conntrack_functions", "function_address"] }, async () => {
-    await withLoaded("externs", only("call_functions", "call_module"), (obj) => {
-      runFilter(obj, "call_module");
-      expect(obj.data).toMatchObject({ has_module: 1, lookup_error: -2 }); // ENOENT: there is no such connection
-    });
-  });
+  kernelIt(
+    "let programs call functions of modules",
+    { needs: ["conntrack_functions", "function_address"] },
+    async () => {
+      await withLoaded("externs", only("call_functions", "call_module"), (obj) => {
+        runFilter(obj, "call_module");
+        expect(obj.data).toMatchObject({ has_module: 1, lookup_error: -2 }); // ENOENT: there is no such connection
+      });
+    },
+  );
 
   kernelIt(
     "let programs read variables of the kernel",

@@ -54,7 +54,8 @@ function createRunner(moduleOf: (file: string) => string): VitestRunner {
       maxConcurrency: 5,
       testTimeout: TIMEOUT_MS,
       hookTimeout: TIMEOUT_MS,
-      retry: 0,
+      // A test that fails and then passes on a machine ten times slower than its author's is told apart, not hidden.
+      retry: 1,
       includeTaskLocation: false,
       tags: [],
       tagsFilter: undefined,
@@ -93,6 +94,7 @@ function testsOf(suite: File | Suite): TestRecord[] {
         name: nameOf(task),
         state,
         ...(state === "unsupported" && missing !== undefined ? { missing } : {}),
+        ...(state === "passed" && (task.result?.retryCount ?? 0) > 0 ? { retried: errorsOf(task).join("\n") } : {}),
         ...(state === "failed" ? { error: errorsOf(task).join("\n") || "failed" } : {}),
       },
     ];

@@ -12,6 +12,8 @@ export interface TestRecord {
   readonly state: TestState;
   /** Features that are missing; with `unsupported` only. */
   readonly missing?: readonly string[];
+  /** Why the first try failed; with `passed` only: the second try passed. */
+  readonly retried?: string;
   /** Message and the first frames of the stack; with `failed` only. */
   readonly error?: string;
 }

@@ -54,6 +54,10 @@ export async function runKernels(
 function tell(name: string, file: FileRecord): void {
   say(`${name}: ${fileFailed(file) ? "FAILED" : "ok"} ${file.file} (${file.seconds} s)`);
   if (file.error !== undefined) say(`${name}:   ${file.error.split("\n", 1)[0]}`);
+  for (const test of file.tests) {
+    if (test.retried === undefined) continue;
+    say(`${name}:   passed at the second try: ${test.name}: ${test.retried.split("\n", 1)[0]}`);
+  }
   for (const test of file.tests.filter((candidate) => candidate.state === "failed")) {
     say(`${name}:   ${test.name}: ${test.error?.split("\n", 1)[0]}`);
   }
