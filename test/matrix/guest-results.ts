@@ -14,6 +14,8 @@ export interface RunRecord {
   readonly node: string;
   /** `hung`: the time limit ended the guest. `died`: the kernel panicked, or the guest never came up. */
   readonly status: "passed" | "failed" | "hung" | "died";
+  /** How the first try ended, where this is the second. */
+  readonly firstTry?: string;
   readonly seconds: number;
   readonly files: readonly FileRecord[];
   /** The end of the console and of stderr, of runs that did not pass. */

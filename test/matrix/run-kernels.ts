@@ -9,6 +9,7 @@ import { GuestResults, type RunRecord } from "./guest-results.js";
 import { ensureKernel } from "./kernel-image.js";
 import type { KernelRow } from "./kernels.js";
 import { type FileRecord, fileFailed, parseRecord } from "./records.js";
+import { failureText } from "./table.js";
 import { ensureTools } from "./tools.js";
 
 /** Lines of console that a failed run keeps. */
@@ -39,7 +40,7 @@ export async function runKernels(
   const waiting = [...guests.entries()];
   const worker = async (): Promise<void> => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      runs[next[0]] = await runGuest(next[1], bundle);
+      runs[next[0]] = await runWithSecondTry(next[1], bundle);
     }
   };
   try {
@@ -61,6 +62,15 @@ function tell(name: string, file: FileRecord): void {
   for (const test of file.tests.filter((candidate) => candidate.state === "failed")) {
     say(`${name}:   ${test.name}: ${test.error?.split("\n", 1)[0]}`);
   }
+}
+
+/** In CI an emulated machine that hung, died or failed is started once more; the table tells. */
+async function runWithSecondTry(guest: Bootable, bundle: Bundle): Promise<RunRecord> {
+  const first = await runGuest(guest, bundle);
+  if (first.status === "passed" || process.env.CI === undefined) return first;
+  for (const line of [...failureText([first]).split("\n"), ...(first.console ?? [])]) say(`${first.name}: | ${line}`);
+  say(`${first.name}: ${first.status}; starting it once more`);
+  return { ...(await runGuest(guest, bundle)), firstTry: first.status };
 }
 
 async function runGuest(guest: Bootable, bundle: Bundle): Promise<RunRecord> {

@@ -39,7 +39,8 @@ export function resultCells(runs: readonly RunRecord[], kernelTests: readonly st
 export function runCells(runs: readonly RunRecord[]): Cells {
   const rows = runs.map((run) => {
     const where = run.kind === "guest" ? "guest" : "this machine";
-    return [run.name, run.release, run.node, where, run.status, `${run.seconds.toFixed(1)} s`];
+    const result = run.firstTry === undefined ? run.status : `${run.status} (second try, first: ${run.firstTry})`;
+    return [run.name, run.release, run.node, where, result, `${run.seconds.toFixed(1)} s`];
   });
   return [["run", "kernel", "Node.js", "where", "result", "time"], ...rows];
 }
