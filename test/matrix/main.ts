@@ -1,6 +1,6 @@
 // `npm run test:matrix`: the kernel tests on every kernel of the table, the whole suite on every Node.js, one result.
 
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { kernelTestFiles } from "./bundle.js";
@@ -19,6 +19,8 @@ const help = `Runs the tests on several kernels, in virtual machines, and on sev
   npm run test:matrix                     all kernels and all Node.js versions
   npm run test:matrix -- 5.10 latest      these kernels only
   npm run test:matrix -- --nodes          the Node.js versions only
+  npm run test:matrix -- --node 26        this version only (may be repeated)
+  npm run test:matrix -- --with FILE      runs of an earlier --json FILE count for what is not run again now
   npm run test:matrix -- --file link      kernel tests whose path contains "link" only (may be repeated)
   npm run test:matrix -- --list           the kernels, and what is in the cache
   npm run test:matrix -- --json FILE      the result as JSON, too
@@ -42,6 +44,8 @@ const { values, positionals } = parseArgs({
     help: { type: "boolean", short: "h" },
     list: { type: "boolean" },
     nodes: { type: "boolean" },
+    node: { type: "string", multiple: true },
+    with: { type: "string" },
     shell: { type: "boolean" },
     refresh: { type: "boolean" },
     file: { type: "string", multiple: true },
@@ -73,15 +77,25 @@ async function main(): Promise<number> {
 
   const files = (await kernelTestFiles()).filter((file) => values.file?.some((part) => file.includes(part)) ?? true);
   if (files.length === 0) throw new Error("no kernel tests: none imports test/support/kernel.ts or needs.ts");
-  const runs: RunRecord[] = [];
-  if (!values.nodes) runs.push(...(await runKernels(selected, files, Number(process.env.MATRIX_JOBS ?? 1))));
+  let runs: RunRecord[] = [];
+  if (!values.nodes && values.node === undefined)
+    runs.push(...(await runKernels(selected, files, Number(process.env.MATRIX_JOBS ?? 1))));
   if (positionals.length === 0 && values.file === undefined)
-    for (const major of majors()) runs.push(await runNode(major));
+    for (const major of majors()) if (values.node?.includes(String(major)) ?? true) runs.push(await runNode(major));
+  if (values.with !== undefined) runs = mergeRuns(values.with, runs);
 
   report(runs, files);
   if (values.json !== undefined) writeJson(values.json, { kernelTests: files, runs });
   if (values["write-docs"]) writeDocs(runs, files);
   return runs.every((run) => run.status === "passed") ? 0 : 1;
+}
+
+/** The runs of an earlier `--json FILE`, with those that were made anew in their places. */
+function mergeRuns(path: string, runs: readonly RunRecord[]): RunRecord[] {
+  const earlier = (JSON.parse(readFileSync(path, "utf8")) as { runs: RunRecord[] }).runs;
+  const anew = new Map(runs.map((run) => [run.name, run]));
+  const merged = earlier.map((run) => anew.get(run.name) ?? run);
+  return [...merged, ...runs.filter((run) => !earlier.some(({ name }) => name === run.name))];
 }
 
 function shell(): Promise<number> | never {
