@@ -12,6 +12,7 @@ import {
   mapCreate,
   type ProgLoadOptions,
   progLoad,
+  textOf,
 } from "../syscall/index.js";
 
 /** True: the kernel can do it. False: it cannot. Undefined: cannot be told, for want of rights or memory. */
@@ -75,8 +76,7 @@ export function tryProgramWithLog(options: Partial<ProgLoadOptions> & { type: nu
 } {
   const buffer = new Uint8Array(16 * 1024);
   const errno = tryProgram({ ...options, log: { level: 1, buffer } });
-  const end = buffer.indexOf(0);
-  return { errno, log: new TextDecoder().decode(end < 0 ? buffer : buffer.subarray(0, end)) };
+  return { errno, log: textOf(buffer) };
 }
 
 /** Loads a program for `body`; the answer is undefined where that fails already. */

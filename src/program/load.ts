@@ -7,6 +7,7 @@ import {
   type LogOptions,
   type ProgLoadOptions,
   type ProgLoadResult,
+  textOf,
 } from "../syscall/index.js";
 
 /** One attempt to load, to be made by whoever runs the steps. */
@@ -52,9 +53,3 @@ export function* loadProgram({ program, logLevel }: LoadProgramOptions): LoadSte
 
 /** Refusals that come before the verifier: asking for a log would only repeat them. */
 const neverLogged: ReadonlySet<number> = new Set([Errno.EPERM, Errno.EMFILE, Errno.ENFILE]);
-
-/** Text up to the terminating NUL. */
-function textOf(buffer: Uint8Array): string {
-  const end = buffer.indexOf(0);
-  return new TextDecoder().decode(end < 0 ? buffer : buffer.subarray(0, end));
-}

@@ -86,6 +86,7 @@ export {
 } from "./files.js";
 export { MapScratch } from "./map-scratch.js";
 export { type MapShape, mapShape } from "./map-shape.js";
+export { textOf } from "./memory.js";
 export { MappedRegion, type MapRegionOptions, pageSize } from "./mmap.js";
 export { listAt, mountAt, mountDetached, readFileAt, writeFileAt } from "./mount.js";
 export {
