@@ -7,6 +7,7 @@ export type { FeatureName } from "./kernel/index.js";
 export {
   BpfLink,
   type LinkKind,
+  type LinkUpdateOptions,
   type RawTracepointOptions,
   type StructOpsLink,
   type TraceOptions,
@@ -32,3 +33,4 @@ export type {
 } from "./map/index.js";
 export type { AttachTypeName, MapTypeName, ProgramTypeName } from "./object/index.js";
 export { VerifierError, type VerifierFailure } from "./program/index.js";
+export type { LinkDetails, LinkInfo } from "./syscall/index.js";

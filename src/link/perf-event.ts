@@ -6,7 +6,8 @@ import { log } from "../log.js";
 import { AttachType } from "../object/index.js";
 import type { ProgramHandle } from "../program/index.js";
 import { Errno, type FileDescriptor, linkCreate, perfEventEnable, perfEventSetBpf } from "../syscall/index.js";
-import { BpfLink, type LinkKind } from "./link.js";
+import type { LinkKind } from "./describe.js";
+import { BpfLink } from "./link.js";
 
 /** What kind of link, to what, and the value for `bpf_get_attach_cookie()`. */
 export interface PerfLinkOptions {
