@@ -1,6 +1,6 @@
 // bpfkit: libbpf in pure TypeScript. Importing this loads no native code; the first system call does.
 
-export type { Btf, BtfCodec, BtfType, BtfValue } from "./btf/index.js";
+export { AtomicInteger, atomic, type Btf, type BtfCodec, type BtfType, type BtfValue, snapshot } from "./btf/index.js";
 export * from "./errors.js";
 export { RingBuffer, type RingBufferOptions } from "./events/index.js";
 export type { FeatureName } from "./kernel/index.js";

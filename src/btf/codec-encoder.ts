@@ -9,6 +9,7 @@ import type { Field, IntPlan, Part, Plan } from "./codec-plan.js";
 import { type ArrayPlan, type BitsPlan, type Choice, type CompositePlan, fieldsOf } from "./codec-plan.js";
 import { utf8, writeAscii, writeBytes, writeZeros } from "./codec-strings.js";
 import { type BtfValue, unionBytes } from "./codec-value.js";
+import { liveStates } from "./live-state.js";
 
 /** Writes a value to bytes that are zero. @throws Misfit */
 export type Writer = (view: DataView, offset: number, value: unknown) => void;
@@ -100,7 +101,7 @@ export class Encoder {
     const isGiven = hasAny(plan.fields);
     const writeParts = this.#parts(plan.parts);
     return (view, offset, value) => {
-      const bytes = rawBytes(value);
+      const bytes = rawBytes(value) ?? liveBytes(value, plan);
       if (bytes !== undefined) {
         if (bytes.length !== size) throw new Misfit(`${bytes.length} bytes are not the ${size} bytes of ${label}`);
         writeBytes(view, offset, bytes);
@@ -195,6 +196,14 @@ function rawBytes(value: unknown): Uint8Array | undefined {
   if (typeof value !== "object" || value === null || !Object.hasOwn(value, unionBytes)) return undefined;
   const bytes = (value as { readonly [unionBytes]: unknown })[unionBytes];
   return bytes instanceof Uint8Array && Object.keys(value).length === 0 ? bytes : undefined;
+}
+
+/** The bytes of a live view of the same type: members of unions that overlap need not agree then. */
+function liveBytes(value: unknown, { label, size }: CompositePlan): Uint8Array | undefined {
+  const live = typeof value === "object" && value !== null ? liveStates.get(value) : undefined;
+  const plan = live?.plan;
+  if (live === undefined || plan === undefined || !("label" in plan)) return undefined;
+  return plan.label === label && plan.size === size ? live.bytes() : undefined;
 }
 
 /** Reads a member; what every object inherits (`constructor`, `toString`) is not one. */
@@ -325,7 +334,7 @@ function inside(step: string, error: unknown): unknown {
   return error;
 }
 
-/** Zeroes the bytes of a plan before its writer runs; scalars write all of theirs anyway. */
+/** Zeroes the bytes of a plan before its writer runs; scalars write all of theirs anyway, bitfields have neighbours. */
 export function clear(plan: Plan, view: DataView, offset: number): void {
-  if (plan.kind !== "int" && plan.kind !== "float") writeZeros(view, offset, plan.size);
+  if (plan.kind !== "int" && plan.kind !== "float" && plan.kind !== "bits") writeZeros(view, offset, plan.size);
 }

@@ -5,7 +5,7 @@ import { ValueError } from "../errors.js";
 import { clear, Encoder, Misfit } from "./codec-encoder.js";
 import { canGenerate, generateReader } from "./codec-generator.js";
 import { Interpreter } from "./codec-interpreter.js";
-import { type CodecOptions, planType, type TypeSource } from "./codec-plan.js";
+import { type CodecOptions, type Plan, planType, type TypeSource } from "./codec-plan.js";
 import type { BtfValue, Reader } from "./codec-value.js";
 
 export type { CodecOptions } from "./codec-plan.js";
@@ -51,16 +51,20 @@ export interface BtfCodec {
  *   is too large: 2 GiB, 64 levels, 65536 members, 2^26 values
  */
 export function compileCodec(btf: TypeSource, typeId: number, options: CodecOptions = {}): BtfCodec {
-  const plan = planType(btf, typeId, options);
+  return codecOf(planType(btf, typeId, options), btf.littleEndian, options);
+}
+
+/** The codec of a plan. That of a bitfield leaves the bits around it as they are. */
+export function codecOf(plan: Plan, littleEndian: boolean, options: CodecOptions = {}): BtfCodec {
   const { size } = plan;
   const checkBounds = (view: DataView, offset: number): void => {
     if (offset >= 0 && offset + size <= view.byteLength) return;
     const range = `${size} bytes at offset ${offset}`;
     throw new ValueError("VALUE", `${range} do not lie within the ${view.byteLength} bytes given`);
   };
-  const interpreter = new Interpreter(btf.littleEndian);
+  const interpreter = new Interpreter(littleEndian);
   const read = interpreter.reader(plan);
-  const write = new Encoder(btf.littleEndian, interpreter).writer(plan);
+  const write = new Encoder(littleEndian, interpreter).writer(plan);
   const interpreted: Reader = (view, offset) => {
     checkBounds(view, offset);
     return read(view, offset);
@@ -68,7 +72,7 @@ export function compileCodec(btf: TypeSource, typeId: number, options: CodecOpti
   const generate = options.codegen !== false && canGenerate();
   return {
     size,
-    decode: (generate ? generateReader(plan, btf.littleEndian, checkBounds) : undefined) ?? interpreted,
+    decode: (generate ? generateReader(plan, littleEndian, checkBounds) : undefined) ?? interpreted,
     encode(view, offset, value) {
       checkBounds(view, offset);
       clear(plan, view, offset);

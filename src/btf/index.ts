@@ -3,6 +3,7 @@
 export { Btf, type BtfParseOptions } from "./btf.js";
 export { BtfBuilder, type BtfBuilderOptions } from "./builder.js";
 export { type BtfCodec, type BtfValue, type CodecOptions, compileCodec, unionBytes } from "./codec.js";
+export { setOwn } from "./codec-value.js";
 export type { BtfMemberInput, BtfTypeInput } from "./encode.js";
 export {
   type BtfExt,
@@ -12,5 +13,8 @@ export {
   type LineInfoRecord,
   parseBtfExt,
 } from "./ext.js";
+export { type LiveCell, liveCell } from "./live.js";
+export { AtomicInteger, atomic } from "./live-atomic.js";
+export { type LiveMemory, type LivePlace, type LiveState, liveStates, snapshot } from "./live-state.js";
 export { essentialName } from "./name-index.js";
 export * from "./types.js";

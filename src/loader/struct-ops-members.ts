@@ -3,8 +3,8 @@
 
 import { type Btf, type BtfComposite, type BtfValue, compileCodec } from "../btf/index.js";
 import { ArgumentError, type ErrorLocation } from "../errors.js";
-import { unknownNames } from "../map/index.js";
 import { isFunctionPointer, type ProgramSpec, ProgramType, type StructOpsSpec } from "../object/index.js";
+import { unknownNames } from "../unknown-names.js";
 import { BpfProgram } from "./bpf-program.js";
 
 /**

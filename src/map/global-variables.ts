@@ -1,142 +1,106 @@
 // The global variables of one data section (.data, .rodata, .bss and their named variants) as properties of a plain
-// object: before load they live in the section's image, afterwards in memory shared with the running programs.
+// object. Structs, unions and arrays among them are live views (src/btf/live.ts).
 
-import { type Btf, type BtfCodec, BtfLinkage, type BtfValue, compileCodec } from "../btf/index.js";
-import { type ErrorLocation, NotFoundError, StateError, withLocation } from "../errors.js";
-import { nearNames } from "../near-names.js";
+import {
+  type Btf,
+  BtfLinkage,
+  type BtfValue,
+  type CodecOptions,
+  type LiveCell,
+  liveCell,
+  liveStates,
+  setOwn,
+  snapshot,
+} from "../btf/index.js";
+import { withLocation } from "../errors.js";
+import { unknownNames } from "../unknown-names.js";
+import { SectionMemory } from "./section-memory.js";
 
-/** Global variables by their C name, decoded by BTF on every read, encoded on every write. */
+/**
+ * Global variables by their C name. Scalars, strings and byte arrays are read and written as values; a struct, union or
+ * array is a live view, whose members and elements are read from memory and written to it one by one. Any of them can be
+ * set as a whole. `snapshot()` gives plain values, `atomic()` atomic access.
+ */
 export interface GlobalVariables {
   [name: string]: BtfValue;
 }
 
-/** A section that cannot be mapped: all of it is copied from and to the kernel. */
-export interface SectionValue {
-  /** Copies the kernel's bytes into the section's. */
-  readonly read: (into: Uint8Array) => void;
-  readonly write: (from: Uint8Array) => void;
-}
-
-/** What may be done with a section at the moment. */
-type Access = "read-write" | "read-only" | "unknown" | "closed";
-
-/** The memory of one data section and the variables in it. */
+/** The variables of one data section. */
 export class DataSection {
   /** Section name, e.g. `.rodata`. */
   readonly name: string;
   /** One property per non-static variable. An unknown name throws instead of giving `undefined`. */
   readonly variables: GlobalVariables;
-  #view: DataView;
-  #access: Access = "read-write";
-  /** Where the bytes of the view come from, when it is no shared memory. */
-  #value: SectionValue | undefined;
+  readonly memory: SectionMemory;
+  readonly #cells = new Map<string, { cell?: LiveCell | undefined; readonly make: () => LiveCell }>();
+  #int64: CodecOptions["int64"];
 
   /**
    * @param typeId the section's DATASEC in `btf`; undefined when the object has no BTF (no variable has a name then).
    */
   constructor(name: string, image: Uint8Array, btf: Btf | undefined, typeId: number | undefined) {
     this.name = name;
-    this.#view = viewOf(image);
+    this.memory = new SectionMemory(name, image);
     const names: string[] = [];
-    const target = Object.create(unknownNames("global variable", { section: name }, names)) as GlobalVariables;
+    const methods = Object.defineProperty(Object.create(null) as object, Symbol.for("nodejs.util.inspect.custom"), {
+      value: () => snapshot(target),
+    });
+    const target = Object.create(unknownNames("global variable", { section: name }, names, methods)) as GlobalVariables;
     if (btf !== undefined && typeId !== undefined) {
       for (const variable of namedVariables(btf, typeId)) {
         // No compiler writes two of one name; a damaged file may, and then the first one counts.
-        if (Object.hasOwn(target, variable.name)) continue;
+        if (this.#cells.has(variable.name)) continue;
         names.push(variable.name);
         Object.defineProperty(target, variable.name, this.#accessor(btf, variable));
       }
     }
     this.variables = Object.preventExtensions(target);
+    liveStates.set(target, {
+      plan: undefined,
+      bytes: () => new Uint8Array(0),
+      snapshot: () => {
+        const values: { [name: string]: BtfValue } = {};
+        for (const variable of names) setOwn(values, variable, snapshot(target[variable]!));
+        return values;
+      },
+      place: (key) => this.#cell(key)?.place,
+    });
   }
 
-  /** Points the variables at the memory that the loaded map shares with the kernel. */
-  bind(memory: Uint8Array): void {
-    this.#view = viewOf(memory);
+  /** How 64-bit variables read from now on; views that were taken before stay as they are. */
+  set int64(int64: CodecOptions["int64"]) {
+    this.#int64 = int64;
+    for (const entry of this.#cells.values()) entry.cell = undefined;
   }
 
-  /**
-   * Has every access copy the whole section: for kernels that cannot map arrays. A write puts back all variables as they
-   * were just before, so that one which a program changes in between is lost.
-   */
-  bindValue(value: SectionValue): void {
-    this.#value = value;
+  #cell(name: string): LiveCell | undefined {
+    const entry = this.#cells.get(name);
+    return entry && (entry.cell ?? entry.make());
   }
 
-  /** Refuses everything until {@link freeze}: load() makes the values (.kconfig). */
-  withhold(): void {
-    this.#access = "unknown";
-  }
-
-  /** Refuses writes from now on: the kernel froze the map (.rodata and .kconfig after load). */
-  freeze(): void {
-    this.#access = "read-only";
-  }
-
-  /** Refuses everything from now on; called before the memory goes away. */
-  close(): void {
-    this.#access = "closed";
-    this.#view = new DataView(new ArrayBuffer(0));
-  }
-
-  #accessor(btf: Btf, variable: NamedVariable): PropertyDescriptor {
-    const { name, type, offset } = variable;
+  #accessor(btf: Btf, { name, type, offset }: NamedVariable): PropertyDescriptor {
+    const memory = this.memory.of(name);
     // Made when first touched: a section may hold thousands of variables of which a program uses two.
-    let cell: Cell | undefined;
-    const made = (): Cell => {
-      cell = withLocation({ section: this.name }, () => makeCell(compileCodec(btf, type)));
-      return cell;
+    const entry: { cell?: LiveCell | undefined; readonly make: () => LiveCell } = {
+      cell: undefined,
+      make: () => {
+        entry.cell = withLocation({ section: this.name }, () =>
+          liveCell(btf, type, memory, { offset, name, ...(this.#int64 && { int64: this.#int64 }) }),
+        );
+        return entry.cell;
+      },
     };
+    this.#cells.set(name, entry);
+    const section = this.memory;
     return {
       enumerable: true,
       get: (): BtfValue => {
-        if (this.#access === "closed" || this.#access === "unknown") throw this.#accessError(name);
-        this.#value?.read(bytesOf(this.#view));
-        return (cell ?? made()).codec.decode(this.#view, offset);
+        const cell = entry.cell ?? entry.make();
+        return cell.decode === undefined ? cell.get() : cell.decode(section.view(name), offset);
       },
-      set: (value: BtfValue): void => {
-        if (this.#access !== "read-write") throw this.#accessError(name);
-        this.#write(cell ?? made(), offset, value);
-      },
+      set: (value: BtfValue): void => (entry.cell ?? entry.make()).set(value),
     };
   }
-
-  /** Encodes beside the section first: a value that is refused, or half encoded, must never be seen by a program. */
-  #write({ codec, scratch }: Cell, offset: number, value: BtfValue): void {
-    codec.encode(scratch, 0, value);
-    const { size } = codec;
-    const view = this.#view;
-    this.#value?.read(bytesOf(view));
-    // Running programs see a scalar change at once.
-    if ((view.byteOffset + offset) % size !== 0) bytesOf(view).set(bytesOf(scratch), offset);
-    else if (size === 8) view.setBigUint64(offset, scratch.getBigUint64(0));
-    else if (size === 4) view.setUint32(offset, scratch.getUint32(0));
-    else if (size === 2) view.setUint16(offset, scratch.getUint16(0));
-    else bytesOf(view).set(bytesOf(scratch), offset);
-    this.#value?.write(bytesOf(view));
-  }
-
-  #accessError(name: string): StateError {
-    const section = this.name;
-    if (this.#access === "closed") return new StateError(`variable ${name} was used after close()`, { section });
-    if (this.#access === "unknown") {
-      const hint = "the option kconfig of open() sets values beforehand";
-      return new StateError(`${name} gets its value by load()`, { section, hint });
-    }
-    const hint = section === ".kconfig" ? undefined : "set constants between open() and load()";
-    return new StateError(`variable ${name} is read-only once the object is loaded`, { section, hint });
-  }
-}
-
-/** How one variable is read and written. */
-interface Cell {
-  readonly codec: BtfCodec;
-  /** Room for one encoded value. */
-  readonly scratch: DataView;
-}
-
-function makeCell(codec: BtfCodec): Cell {
-  return { codec, scratch: new DataView(new ArrayBuffer(codec.size)) };
 }
 
 interface NamedVariable {
@@ -154,32 +118,4 @@ function* namedVariables(btf: Btf, datasecId: number): Generator<NamedVariable> 
     if (variable.kind !== "var" || variable.linkage === BtfLinkage.Static) continue;
     yield { name: variable.name, type: variable.type, offset: entry.offset };
   }
-}
-
-/**
- * The prototype of an object whose properties are C names (`what` they are, with their article left out). Own properties
- * never reach it, so that only misspelt names pay for a Proxy. Symbols and the names that JavaScript itself asks for
- * (await, JSON, printing) stay undefined.
- */
-export function unknownNames(what: string, place: ErrorLocation, names: readonly string[]): object {
-  const refuse = (key: string | symbol): undefined => {
-    if (typeof key === "symbol" || key === "then" || key === "toJSON" || key === "constructor") return undefined;
-    throw new NotFoundError(`no ${what} ${key}${nearNames(key, names)}`, place);
-  };
-  return new Proxy(Object.freeze(Object.create(null) as object), {
-    get: (_, key) => refuse(key),
-    set: (_, key) => {
-      refuse(key);
-      return false;
-    },
-    has: () => false,
-  });
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-function bytesOf(view: DataView): Uint8Array {
-  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 }

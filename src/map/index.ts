@@ -2,7 +2,7 @@
 
 export type { MapDeclaration } from "./declaration.js";
 export type { UpdateFlags } from "./elements.js";
-export { type GlobalVariables, unknownNames } from "./global-variables.js";
+export type { GlobalVariables } from "./global-variables.js";
 export type { OpenMapOptions } from "./live.js";
 export { BpfMap, type SetOptions } from "./map.js";
 export type { RawMap } from "./raw.js";

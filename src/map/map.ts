@@ -15,10 +15,11 @@ import {
   possibleCpuCount,
 } from "../syscall/index.js";
 import { Elements, type UpdateFlags, updateFlagsWord } from "./elements.js";
-import { DataSection, type SectionValue } from "./global-variables.js";
+import { DataSection } from "./global-variables.js";
 import { MapHandle } from "./handle.js";
 import { describeMap, type OpenMapOptions } from "./live.js";
 import { RawMap } from "./raw.js";
+import type { SectionValue } from "./section-memory.js";
 import { bytesCodec, descriptorCodec, perCpuCodec, typedCodec } from "./value-codec.js";
 import { walk } from "./walk.js";
 
@@ -195,17 +196,17 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
     if (this.#data === undefined) {
       this.#data = new DataSection(name, initialValue, this.btf, (arena?.typeId ?? valueTypeId) || undefined);
       if (this.#memory?.closed === false) this.#bind(this.#data, this.#memory);
-      if (this.#unmapped) this.#data.bindValue(this.#wholeValue());
-      if (this.spec.dataKind === "kconfig") this.#data.withhold();
-      if (this.#frozen) this.#data.freeze();
-      if (this.sealed === "closed") this.#data.close();
+      if (this.#unmapped) this.#data.memory.bindValue(this.#wholeValue());
+      if (this.spec.dataKind === "kconfig") this.#data.memory.withhold();
+      if (this.#frozen) this.#data.memory.freeze();
+      if (this.sealed === "closed") this.#data.memory.close();
     }
     return this.#data;
   }
 
   /** @internal Variables that somebody may still hold are those of the old image. */
   override imageChanged(): void {
-    this.#data?.close();
+    this.#data?.memory.close();
     this.#data = undefined;
   }
 
@@ -235,13 +236,13 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
 
   #bind(data: DataSection, { bytes }: MappedRegion): void {
     const size = this.spec.initialValue?.length ?? 0;
-    data.bind(bytes.subarray(this.#dataOffset, this.#dataOffset + size));
+    data.memory.bind(bytes.subarray(this.#dataOffset, this.#dataOffset + size));
   }
 
   /** @internal The kernel cannot map the data section (before Linux 5.5): variables are read and written through the map. */
   setUnmapped(): void {
     this.#unmapped = true;
-    this.#data?.bindValue(this.#wholeValue());
+    this.#data?.memory.bindValue(this.#wholeValue());
   }
 
   #wholeValue(): SectionValue {
@@ -255,7 +256,7 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
   /** @internal The kernel froze the data section. */
   setFrozen(): void {
     this.#frozen = true;
-    this.#data?.freeze();
+    this.#data?.memory.freeze();
   }
 
   /**
@@ -263,7 +264,7 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
    * are closed with it. Idempotent.
    */
   override close(): void {
-    this.#data?.close();
+    this.#data?.memory.close();
     this.#memory?.close();
     this.#scratch = undefined;
     super.close();

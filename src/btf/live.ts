@@ -1,0 +1,354 @@
+// Live views: structs, unions and arrays that stay where they are in memory. Reading a member reads the memory now, setting
+// one writes it. Scalars, strings and byte arrays are values, as everywhere.
+//
+// A struct or union is an object with one accessor per member. The accessors are made once per type and are own properties
+// of every view, so that Object.keys, spreading, JSON and deep equality see members. An array is a Proxy: it may have any
+// number of elements.
+
+import { ArgumentError, ValueError } from "../errors.js";
+import { unknownNames } from "../unknown-names.js";
+import { type BtfCodec, codecOf } from "./codec.js";
+import { pathStep } from "./codec-messages.js";
+import {
+  type ArrayPlan,
+  type CodecOptions,
+  type CompositePlan,
+  type Field,
+  type Plan,
+  planType,
+  type TypeSource,
+} from "./codec-plan.js";
+import type { BtfValue } from "./codec-value.js";
+import { type LiveMemory, type LivePlace, type LiveState, liveStates, snapshot } from "./live-state.js";
+
+/** A variable in memory, as its getter and setter see it. */
+export interface LiveCell {
+  /** A view of a struct, union or array (always the same one), else the value. */
+  get(): BtfValue;
+  /** What `get` does for other types, for callers that read the memory themselves: spares a call. */
+  readonly decode: BtfCodec["decode"] | undefined;
+  /** @throws ValueError naming the path of what does not fit; nothing is written then */
+  set(value: BtfValue): void;
+  readonly place: LivePlace;
+}
+
+const inspectCustom = Symbol.for("nodejs.util.inspect.custom");
+
+/** Arrays of up to this many elements keep the views of their elements; of longer ones they are made on every access. */
+const MAX_KEPT_ELEMENTS = 4096;
+
+/**
+ * A variable of a BTF type at a place in memory.
+ *
+ * @param name for messages
+ * @throws BtfError as {@link compileCodec}
+ */
+export function liveCell(
+  btf: TypeSource,
+  typeId: number,
+  memory: LiveMemory,
+  { offset, name, ...options }: CodecOptions & { readonly offset: number; readonly name: string },
+): LiveCell {
+  const { littleEndian } = btf;
+  const types = new LiveTypes(littleEndian, options);
+  const plan = planType(btf, typeId, options);
+  const type = types.of(plan);
+  const place: LivePlace = { memory, offset, plan, littleEndian, path: name };
+  const set = (value: BtfValue): void => {
+    try {
+      type.write(memory, offset, value);
+    } catch (error) {
+      throw named(error, name);
+    }
+  };
+  const { view: make } = type;
+  if (make === undefined) {
+    const { decode } = type.codec;
+    return { get: () => decode(memory.view(), offset), decode, set, place };
+  }
+  let view: object | undefined;
+  return {
+    decode: undefined,
+    get: () => {
+      // Closed memory is refused before anything is handed out.
+      memory.view();
+      view ??= make(place);
+      return view as BtfValue;
+    },
+    set,
+    place,
+  };
+}
+
+/** How values of one type are read and written in place. */
+interface LiveType {
+  readonly codec: BtfCodec;
+  /** Makes a view; undefined for types whose values are read as a whole. */
+  readonly view: ((place: LivePlace) => object) | undefined;
+  /** @throws ValueError whose path begins with `value`: see {@link named} */
+  write(memory: LiveMemory, offset: number, value: BtfValue): void;
+}
+
+/** The types of one variable, each made once and when it is first met. */
+class LiveTypes {
+  readonly #littleEndian: boolean;
+  readonly #options: CodecOptions;
+  readonly #types = new Map<Plan, LiveType>();
+
+  constructor(littleEndian: boolean, options: CodecOptions) {
+    this.#littleEndian = littleEndian;
+    this.#options = options;
+  }
+
+  of(plan: Plan): LiveType {
+    let type = this.#types.get(plan);
+    if (type === undefined) {
+      type = this.#make(plan);
+      this.#types.set(plan, type);
+    }
+    return type;
+  }
+
+  #make(plan: Plan): LiveType {
+    const codec = codecOf(plan, this.#littleEndian, this.#options);
+    let scratch: DataView | undefined;
+    return {
+      codec,
+      view: this.#viewOf(plan, codec),
+      write(memory, offset, value) {
+        // Encoded beside the memory first: a value that is refused, or half encoded, must never be seen by a program.
+        scratch ??= new DataView(new ArrayBuffer(codec.size));
+        // The bits around a bitfield stay as they are. Nothing makes that atomic; neither does C.
+        if (plan.kind === "bits") copy(memory.view(), offset, scratch);
+        codec.encode(scratch, 0, value);
+        memory.write(offset, scratch);
+      },
+    };
+  }
+
+  #viewOf(plan: Plan, codec: BtfCodec): LiveType["view"] {
+    switch (plan.kind) {
+      case "struct":
+      case "union":
+        return compositeView(plan, codec, (member) => this.of(member));
+      case "array":
+        return (place) => arrayView(place, plan, codec, this.of(plan.element));
+      default:
+        return undefined;
+    }
+  }
+}
+
+/** The maker of the views of one struct or union type. */
+function compositeView(
+  plan: CompositePlan,
+  codec: BtfCodec,
+  typeOf: (plan: Plan) => LiveType,
+): (place: LivePlace) => object {
+  const names = plan.fields.map(({ name }) => name);
+  const fields = new Map(plan.fields.map((field) => [field.name, field]));
+  const methods = Object.defineProperty(Object.create(null) as object, inspectCustom, {
+    value(this: object): unknown {
+      return snapshot(this);
+    },
+  });
+  const prototype = unknownNames(`member in ${plan.label}`, {}, names, methods);
+  let descriptors: PropertyDescriptorMap | undefined;
+  return (place) => {
+    // Types of members are made here, not before: most members of a large type are never looked at.
+    descriptors ??= accessorsOf(plan, typeOf);
+    const view = new CompositeView(place, prototype);
+    Object.defineProperties(view, descriptors);
+    liveStates.set(
+      view,
+      stateOf(place, codec, (key) => memberPlace(place, fields.get(key))),
+    );
+    return view;
+  };
+}
+
+function accessorsOf(plan: CompositePlan, typeOf: (plan: Plan) => LiveType): PropertyDescriptorMap {
+  const descriptors = Object.create(null) as PropertyDescriptorMap;
+  for (const field of plan.fields) descriptors[field.name] = CompositeView.accessor(field, () => typeOf(field.plan));
+  return descriptors;
+}
+
+/** The hidden part of a struct's or union's view. What can be seen of it are the accessors that are put on top. */
+class CompositeView {
+  readonly #place: LivePlace;
+  readonly #memory: LiveMemory;
+  readonly #offset: number;
+  /** Views of members, by the member. */
+  #members: Map<Field, object> | undefined;
+
+  constructor(place: LivePlace, prototype: object) {
+    this.#place = place;
+    this.#memory = place.memory;
+    this.#offset = place.offset;
+    Object.setPrototypeOf(this, prototype);
+  }
+
+  /** The property of a member, the same for all views of a type. */
+  static accessor(field: Field, typeOf: () => LiveType): PropertyDescriptor {
+    const { offset } = field;
+    let type: LiveType | undefined;
+    let decode: BtfCodec["decode"] | undefined;
+    const isView = field.plan.kind === "struct" || field.plan.kind === "union" || field.plan.kind === "array";
+    return {
+      enumerable: true,
+      get: isView
+        ? function (this: CompositeView): BtfValue {
+            return this.#member(field, typeOf) as BtfValue;
+          }
+        : function (this: CompositeView): BtfValue {
+            decode ??= typeOf().codec.decode;
+            return decode(this.#memory.view(), this.#offset + offset);
+          },
+      set(this: CompositeView, value: BtfValue): void {
+        try {
+          type ??= typeOf();
+          type.write(this.#memory, this.#offset + offset, value);
+        } catch (error) {
+          throw named(error, this.#place.path + pathStep(field.name));
+        }
+      },
+    };
+  }
+
+  #member(field: Field, typeOf: () => LiveType): object | undefined {
+    this.#memory.view();
+    this.#members ??= new Map();
+    let view = this.#members.get(field);
+    if (view === undefined) {
+      view = typeOf().view?.(memberPlace(this.#place, field));
+      if (view !== undefined) this.#members.set(field, view);
+    }
+    return view;
+  }
+}
+
+function memberPlace(place: LivePlace, field: Field): LivePlace;
+function memberPlace(place: LivePlace, field: Field | undefined): LivePlace | undefined;
+function memberPlace(place: LivePlace, field: Field | undefined): LivePlace | undefined {
+  if (field === undefined) return undefined;
+  const { name, offset, plan } = field;
+  return { ...place, offset: place.offset + offset, plan, path: place.path + pathStep(name) };
+}
+
+function stateOf(place: LivePlace, codec: BtfCodec, placeOf: LiveState["place"]): LiveState {
+  const { memory, offset, plan } = place;
+  return {
+    plan,
+    bytes: () => {
+      const view = memory.view();
+      return new Uint8Array(view.buffer, view.byteOffset + offset, plan.size).slice();
+    },
+    snapshot: () => codec.decode(memory.view(), offset),
+    place: placeOf,
+  };
+}
+
+/** An array in memory: an `Array` to all who look at it, whose length cannot change. */
+function arrayView(place: LivePlace, plan: ArrayPlan, codec: BtfCodec, element: LiveType): object {
+  const { memory, offset } = place;
+  const { count } = plan;
+  const stride = plan.element.size;
+  const kept = count <= MAX_KEPT_ELEMENTS ? new Map<number, object>() : undefined;
+  const elementPlace = (index: number): LivePlace => ({
+    ...place,
+    offset: offset + index * stride,
+    plan: plan.element,
+    path: `${place.path}[${index}]`,
+  });
+  const { view: make } = element;
+  const read = (index: number): BtfValue => {
+    if (make === undefined) return element.codec.decode(memory.view(), offset + index * stride);
+    memory.view();
+    let view = kept?.get(index);
+    if (view === undefined) {
+      view = make(elementPlace(index));
+      kept?.set(index, view);
+    }
+    return view as BtfValue;
+  };
+  const write = (index: number, value: BtfValue): void => {
+    try {
+      element.write(memory, offset + index * stride, value);
+    } catch (error) {
+      throw named(error, `${place.path}[${index}]`);
+    }
+  };
+  /** The index that a key means; undefined when it is no index of an element. */
+  const indexOf = (key: string | symbol): number | undefined => {
+    if (typeof key === "symbol") return undefined;
+    const index = canonicalIndex(key);
+    return index < count ? index : undefined;
+  };
+  const refuse = (what: string): never => {
+    throw new ArgumentError(`${place.path} is an array of ${count}: ${what}`);
+  };
+
+  const target: BtfValue[] = [];
+  target.length = count;
+  const view = new Proxy(target, {
+    get: (_, key) => {
+      const index = indexOf(key);
+      return index === undefined ? (Reflect.get(target, key) as unknown) : read(index);
+    },
+    set: (_, key, value: BtfValue) => {
+      const index = indexOf(key);
+      if (index !== undefined) write(index, value);
+      else if (key !== "length" || value !== count) refuse(`${String(key)} cannot be set`);
+      return true;
+    },
+    has: (_, key) => indexOf(key) !== undefined || Reflect.has(target, key),
+    deleteProperty: (_, key) => refuse(`${String(key)} cannot be deleted`),
+    preventExtensions: () => refuse("it cannot be frozen"),
+    ownKeys: () => [...Array.from({ length: count }, (_, index) => String(index)), "length"],
+    getOwnPropertyDescriptor: (_, key) => {
+      const index = indexOf(key);
+      if (index === undefined) return Reflect.getOwnPropertyDescriptor(target, key);
+      return { value: read(index), writable: true, enumerable: true, configurable: true };
+    },
+    defineProperty: (_, key, { value }) => {
+      const index = indexOf(key);
+      if (index === undefined || value === undefined) refuse(`${String(key)} cannot be defined`);
+      else write(index, value as BtfValue);
+      return true;
+    },
+  });
+  const state = stateOf(place, codec, (key) => {
+    const index = indexOf(key);
+    return index === undefined ? undefined : elementPlace(index);
+  });
+  // Node prints the target of a Proxy, which has no elements.
+  Object.defineProperty(target, inspectCustom, { value: () => state.snapshot(), configurable: true });
+  liveStates.set(view, state);
+  return view;
+}
+
+/** The error of a codec, which calls what it encodes `value`, with the path that a user knows. */
+function named(error: unknown, path: string): unknown {
+  if (!(error instanceof ValueError)) return error;
+  return new ValueError(
+    "VALUE",
+    error.reason.replace(/^value/, () => path),
+  );
+}
+
+/** The number that a key spells as an index would be; Infinity for other keys. A Proxy gets every index as a string. */
+function canonicalIndex(key: string): number {
+  const { length } = key;
+  let index = 0;
+  for (let i = 0; i < length; i++) {
+    const digit = key.charCodeAt(i) - 48;
+    if (digit < 0 || digit > 9) return Infinity;
+    index = index * 10 + digit;
+  }
+  const leadingZero = length > 1 && key.charCodeAt(0) === 48;
+  return length === 0 || length > 10 || leadingZero ? Infinity : index;
+}
+
+function copy(from: DataView, offset: number, to: DataView): void {
+  for (let i = 0; i < to.byteLength; i++) to.setUint8(i, from.getUint8(offset + i));
+}
