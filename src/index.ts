@@ -5,13 +5,24 @@ export * from "./errors.js";
 export { RingBuffer, type RingBufferOptions } from "./events/index.js";
 export type { FeatureName } from "./kernel/index.js";
 export {
+  type Anchor,
+  type AnchorOptions,
   BpfLink,
+  type CgroupOptions,
+  IterLink,
+  type IterOptions,
   type LinkKind,
   type LinkUpdateOptions,
+  type NetfilterOptions,
+  type NetkitOptions,
+  type PerfEventAttachOptions,
+  type PerfEventSpec,
   type RawTracepointOptions,
   type StructOpsLink,
+  type TcxOptions,
   type TraceOptions,
   type TracepointOptions,
+  type XdpOptions,
 } from "./link/index.js";
 export {
   BpfMap,

@@ -7,7 +7,7 @@ export { type KconfigValues, kconfigPaths, parseKconfig, readKconfig } from "./k
 export { raiseMemlock, withMemlock } from "./memlock.js";
 export { type ModuleBtf, ModuleBtfs } from "./module-btf.js";
 export { BPF_FS_ROOT, ensureBpfFs, pinObject, pinPathIn, pinPathOf, removePin } from "./pins.js";
-export { kernelVersionCode } from "./release.js";
+export { kernelVersionCode, olderThan } from "./release.js";
 export { withTraceFs } from "./tracefs.js";
 export { probeHelper, probeMapType, probeProgramType } from "./type-probes.js";
 export { virtualValues } from "./virtual-values.js";

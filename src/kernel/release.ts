@@ -38,3 +38,13 @@ function debianVersion(): number | undefined {
   const match = /Debian (\d+\.\d+\.\d+)/.exec(version());
   return match === null ? undefined : parse(match[1]!);
 }
+
+/**
+ * True when the running kernel is certainly older than `release`, such as `"6.6"`. For explaining a failure, not for
+ * deciding: distributions port features back.
+ */
+export function olderThan(release: string): boolean {
+  const wanted = parse(`${release}.0`) ?? 0;
+  const running = kernelVersionCode();
+  return running !== 0 && running < wanted;
+}

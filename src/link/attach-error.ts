@@ -1,30 +1,47 @@
 // A failed attachment in a user's terms.
 
-import { SystemCallError } from "../errors.js";
+import { SystemCallError, UnsupportedError } from "../errors.js";
+import { olderThan } from "../kernel/index.js";
+
+/** What is known of a kind of hook. */
+export interface HookKnowledge {
+  /** What errno names mean for it. */
+  readonly hints?: Readonly<Record<string, string>>;
+  /** First kernel that has it. */
+  readonly since?: string;
+}
+
+/** How kernels refuse what they do not know: attach types, link options, attr fields. */
+const unknownToKernel: ReadonlySet<string> = new Set(["EINVAL", "E2BIG", "EOPNOTSUPP", "ENOTSUPP"]);
 
 /**
  * Runs `attach`; what the kernel refuses becomes an error with code `ATTACH` that says which program could not be
- * attached to what. `hints` explains errno names that mean something special for this kind of hook.
+ * attached to what, or an UnsupportedError where the kernel is too old for the hook.
  */
 export function explainAttach<T>(
   program: { readonly name: string; readonly file: string },
   target: string,
   attach: () => T,
-  hints: Readonly<Record<string, string>> = {},
+  { hints = {}, since }: HookKnowledge = {},
 ): T {
   try {
     return attach();
   } catch (error) {
     if (!(error instanceof SystemCallError) || error.code === "ATTACH") throw error;
+    const place = { file: program.file, program: program.name, cause: error };
+    if (since !== undefined && unknownToKernel.has(error.errnoName) && olderThan(since)) {
+      throw new UnsupportedError(`cannot attach to ${target}: this kernel is too old for it`, {
+        ...place,
+        hint: `it takes Linux ${since}`,
+      });
+    }
     throw new SystemCallError(`cannot attach to ${target}: ${error.reason}`, {
+      ...place,
       code: "ATTACH",
       operation: error.operation,
       errno: error.errno,
       errnoName: error.errnoName,
-      file: program.file,
-      program: program.name,
       hint: hints[error.errnoName] ?? error.hint,
-      cause: error,
     });
   }
 }

@@ -3,6 +3,7 @@
 import { ObjectError, UnsupportedError } from "../errors.js";
 import type { AutoAttachRule } from "../object/index.js";
 import type { ProgramHandle } from "../program/index.js";
+import { attachIter } from "./iter.js";
 import type { BpfLink } from "./link.js";
 import { attachRawTracepoint } from "./raw-tracepoint.js";
 import { attachTrace } from "./trace.js";
@@ -26,6 +27,7 @@ const rules: Readonly<Partial<Record<AutoAttachRule, Rule>>> = {
   },
   "raw-tp": { form: "raw_tp/NAME", attach: (program, target) => attachRawTracepoint(program, target) },
   trace: { form: "fentry/FUNCTION", attach: (program) => attachTrace(program) },
+  iter: { form: "iter/TARGET", attach: (program) => attachIter(program) },
   lsm: { form: "lsm/HOOK", attach: (program) => attachTrace(program) },
 };
 

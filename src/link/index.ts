@@ -1,9 +1,23 @@
 // The link room's public names: attaching programs.
 
+export type { Anchor, AnchorOptions } from "./anchors.js";
 export { autoAttach } from "./auto-attach.js";
+export { attachCgroup, type CgroupOptions } from "./cgroup.js";
 export type { LinkKind } from "./describe.js";
+export { attachIter, IterLink, type IterOptions } from "./iter.js";
 export { BpfLink, type LinkUpdateOptions } from "./link.js";
+export { attachNetfilter, attachNetns, type NetfilterOptions } from "./namespace-hooks.js";
+export {
+  attachNetkit,
+  attachTcx,
+  attachXdp,
+  type NetkitOptions,
+  type TcxOptions,
+  type XdpOptions,
+} from "./network.js";
+export { attachPerfEvent, type PerfEventAttachOptions, type PerfEventSpec } from "./perf-event.js";
 export { attachRawTracepoint, type RawTracepointOptions } from "./raw-tracepoint.js";
+export { attachSocket, attachSockmap } from "./sockets.js";
 export { attachStructOps, StructOpsLink } from "./struct-ops.js";
 export { attachTrace, type TraceOptions } from "./trace.js";
 export { attachTracepoint, type TracepointOptions } from "./tracepoint.js";

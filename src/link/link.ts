@@ -31,6 +31,8 @@ export interface LinkParts {
   readonly detach?: (() => void) | undefined;
   /** More descriptors that keep the attachment, closed after the link, in order. */
   readonly others?: readonly FileDescriptor[];
+  /** What is left to do when all descriptors are closed; as `detach`. */
+  readonly cleanUp?: (() => void) | undefined;
 }
 
 /** A program as links need it. */
@@ -173,10 +175,11 @@ export class BpfLink implements Disposable {
     const link = this.#kernelLink("cannot be updated");
     const flags = old === undefined ? undefined : BPF_F_REPLACE;
     const replace = (): void => linkUpdate({ link, program: program.descriptor, flags, old: old?.descriptor });
-    explainAttach(program, this.target, replace, {
+    const hints = {
       EINVAL: `links of kind ${this.kind} take no other program, or none of this type`,
       EPERM: "another program than the one to replace is attached",
-    });
+    };
+    explainAttach(program, this.target, replace, { hints });
   }
 
   /**
@@ -188,13 +191,9 @@ export class BpfLink implements Disposable {
   detach(): void {
     this.#require();
     if (this.#state === "detached") return;
-    const { link, target, program, detach, others } = this.#parts;
-    if (link === undefined) {
-      detach?.();
-      for (const descriptor of others ?? []) descriptor.close();
-    } else {
-      withLocation({ program }, () => detachLink(link, target));
-    }
+    const { link, target, program } = this.#parts;
+    if (link === undefined) release(this.#parts);
+    else withLocation({ program }, () => detachLink(link, target));
     this.#state = "detached";
   }
 
@@ -213,10 +212,10 @@ export class BpfLink implements Disposable {
   /** Detaches, unless a pin keeps the attachment. Idempotent. libbpf: `bpf_link__destroy`. */
   close(): void {
     if (this.#state === "closed") return;
-    const detached = this.#state === "detached";
+    const released = this.#state === "detached" && this.#parts.link === undefined;
     this.#state = "closed";
     dropped.unregister(this);
-    release(detached ? { ...this.#parts, detach: undefined } : this.#parts);
+    if (!released) release(this.#parts);
   }
 
   [Symbol.dispose](): void {
@@ -247,10 +246,11 @@ export class BpfLink implements Disposable {
 /** UAPI linux/bpf.h: the program to be replaced is named. */
 const BPF_F_REPLACE = 1 << 2;
 
-function release({ detach, link, others = [] }: LinkParts): void {
+function release({ detach, link, others = [], cleanUp }: LinkParts): void {
   detach?.();
   link?.close();
   for (const descriptor of others) descriptor.close();
+  cleanUp?.();
 }
 
 function detachLink(link: FdLike, target: string): void {

@@ -23,5 +23,5 @@ export function attachRawTracepoint(program: ProgramHandle, name: string, option
     const link = rawTracepointOpen({ program: program.descriptor, name, cookie: options.cookie });
     return new BpfLink({ kind: "raw_tracepoint", program: program.name, target, link });
   };
-  return explainAttach(program, target, open, hints);
+  return explainAttach(program, target, open, { hints, since: "4.17" });
 }

@@ -76,7 +76,7 @@ export function attachStructOps(map: StructOpsTable): StructOpsLink {
       const link = linkCreate({ program: map.descriptor, attachType: AttachType.struct_ops });
       return new StructOpsLink(map, link, []);
     },
-    { EEXIST: "something of the same name is registered already" },
+    { hints: { EEXIST: "something of the same name is registered already" }, since: "5.6" },
   );
 }
 

@@ -28,7 +28,6 @@ export function attachTrace(program: ProgramHandle, options: TraceOptions = {}):
         : linkCreate({ program: descriptor, attachType: spec.expectedAttachType, family: "tracing", cookie });
     return new BpfLink({ kind: "tracing", program: program.name, target, link });
   };
-  return explainAttach(program, target, open, {
-    EBUSY: "something else (ftrace, kprobes) occupies the function's entry",
-  });
+  const hints = { EBUSY: "something else (ftrace, kprobes) occupies the function's entry" };
+  return explainAttach(program, target, open, { hints, since: cookie === undefined ? "5.5" : "5.19" });
 }

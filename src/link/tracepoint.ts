@@ -32,7 +32,7 @@ export function attachTracepoint(
     const event = perfEventOpen({ type: PerfType.TRACEPOINT, config: id });
     return attachToPerfEvent(program, event, { kind: "tracepoint", target, cookie: options.cookie });
   };
-  return explainAttach(program, target, attach, hints);
+  return explainAttach(program, target, attach, { hints, since: "4.7" });
 }
 
 const hints = { EEXIST: "this program is attached there already" };

@@ -3,16 +3,37 @@
 
 import { UnsupportedError } from "../errors.js";
 import {
+  attachCgroup,
+  attachIter,
+  attachNetfilter,
+  attachNetkit,
+  attachNetns,
+  attachPerfEvent,
   attachRawTracepoint,
+  attachSocket,
+  attachSockmap,
+  attachTcx,
   attachTrace,
   attachTracepoint,
+  attachXdp,
   autoAttach,
   type BpfLink,
+  type CgroupOptions,
+  type IterLink,
+  type IterOptions,
+  type NetfilterOptions,
+  type NetkitOptions,
+  type PerfEventAttachOptions,
+  type PerfEventSpec,
   type RawTracepointOptions,
+  type TcxOptions,
   type TraceOptions,
   type TracepointOptions,
+  type XdpOptions,
 } from "../link/index.js";
+import type { BpfMap } from "../map/index.js";
 import { ProgramHandle } from "../program/index.js";
+import type { FdLike } from "../syscall/index.js";
 
 /**
  * A BPF program. Links made here belong to the object: they are closed with it, unless they were closed before.
@@ -62,12 +83,71 @@ export class BpfProgram extends ProgramHandle {
     return this.#own(attachTrace(this, options));
   }
 
+  /**
+   * Attaches an iterator to what its section names; reading the link runs it. Linux 5.8.
+   * libbpf: `bpf_program__attach_iter`.
+   */
+  attachIter(options?: IterOptions): IterLink {
+    return this.#own(attachIter(this, options));
+  }
+
+  /**
+   * Runs the program at perf events: of a descriptor, or opened here on every CPU, such as
+   * `{ event: "cpu-clock", frequency: 99 }`. Linux 4.9. libbpf: `bpf_program__attach_perf_event_opts`.
+   */
+  attachPerfEvent(event: FdLike | PerfEventSpec, options?: PerfEventAttachOptions): BpfLink {
+    return this.#own(attachPerfEvent(this, event, options));
+  }
+
+  /** Runs an XDP program on a network interface, by name or index. Linux 5.9. libbpf: `bpf_program__attach_xdp`. */
+  attachXdp(network: string | number, options?: XdpOptions): BpfLink {
+    return this.#own(attachXdp(this, network, options));
+  }
+
+  /** Runs a classifier on a network interface. Linux 6.6. libbpf: `bpf_program__attach_tcx`. */
+  attachTcx(network: string | number, options?: TcxOptions): BpfLink {
+    return this.#own(attachTcx(this, network, options));
+  }
+
+  /** Runs a classifier on a netkit device, given by its primary one. Linux 6.7. libbpf: `bpf_program__attach_netkit`. */
+  attachNetkit(network: string | number, options?: NetkitOptions): BpfLink {
+    return this.#own(attachNetkit(this, network, options));
+  }
+
+  /** Attaches to a control group, by its directory. Linux 5.7. libbpf: `bpf_program__attach_cgroup_opts`. */
+  attachCgroup(group: string | FdLike, options?: CgroupOptions): BpfLink {
+    return this.#own(attachCgroup(this, group, options));
+  }
+
+  /**
+   * Attaches a flow dissector (Linux 5.7) or an sk_lookup program (5.9) to a network namespace, by default this thread's.
+   * libbpf: `bpf_program__attach_netns`.
+   */
+  attachNetns(namespace?: string | FdLike): BpfLink {
+    return this.#own(attachNetns(this, namespace));
+  }
+
+  /** Attaches to a hook of the packet filter. Linux 6.4. libbpf: `bpf_program__attach_netfilter`. */
+  attachNetfilter(options: NetfilterOptions): BpfLink {
+    return this.#own(attachNetfilter(this, options));
+  }
+
+  /** Runs the program for the sockets in a sockmap or sockhash. Linux 4.14. libbpf: `bpf_program__attach_sockmap`. */
+  attachSockmap(map: BpfMap): BpfLink {
+    return this.#own(attachSockmap(this, map));
+  }
+
+  /** Runs a socket filter (Linux 3.19) or sk_reuseport program (4.19) on a socket, given by its descriptor. */
+  attachSocket(socket: FdLike): BpfLink {
+    return this.#own(attachSocket(this, socket));
+  }
+
   /** Links of this program that are attached, in the order in which they were made. */
   get links(): readonly BpfLink[] {
     return [...this.#links].filter((link) => link.attached);
   }
 
-  #own(link: BpfLink): BpfLink {
+  #own<T extends BpfLink>(link: T): T {
     for (const old of this.#links) if (!old.attached) this.#links.delete(old);
     this.#links.add(link);
     return link;

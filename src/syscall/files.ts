@@ -122,19 +122,32 @@ let possibleCpus: number | undefined;
  * libbpf: `libbpf_num_possible_cpus`.
  */
 export function possibleCpuCount(): number {
-  possibleCpus ??= countCpus(readFileSync("/sys/devices/system/cpu/possible", "latin1"));
+  possibleCpus ??= parseCpuList(cpuList("possible")).length;
   return possibleCpus;
 }
 
-/** Counts the CPUs in a list such as `0-3,8`. */
-export function countCpus(list: string): number {
-  let count = 0;
+/** Numbers of the CPUs that are online now. */
+export function onlineCpus(): number[] {
+  return parseCpuList(cpuList("online"));
+}
+
+function cpuList(name: "possible" | "online"): string {
+  return readFileSync(`/sys/devices/system/cpu/${name}`, "latin1");
+}
+
+/** More than the kernel can be configured for. */
+const MAX_CPUS = 1 << 16;
+
+/** The CPUs in a list such as `0-3,8`. */
+export function parseCpuList(list: string): number[] {
+  const cpus: number[] = [];
   for (const range of list.trim().split(",")) {
     const [, first, last] = /^(\d{1,7})(?:-(\d{1,7}))?$/.exec(range) ?? [];
-    if (first === undefined) throw new ArgumentError(`not a list of CPUs: ${JSON.stringify(list)}`);
     const length = Number(last ?? first) - Number(first) + 1;
-    if (length < 1) throw new ArgumentError(`not a list of CPUs: ${JSON.stringify(list)}`);
-    count += length;
+    if (first === undefined || length < 1 || cpus.length + length > MAX_CPUS) {
+      throw new ArgumentError(`not a list of CPUs: ${JSON.stringify(list)}`);
+    }
+    for (let index = 0; index < length; index++) cpus.push(Number(first) + index);
   }
-  return count;
+  return cpus;
 }

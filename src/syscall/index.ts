@@ -78,6 +78,7 @@ export {
   eventFd,
   isBpfFs,
   makeDirectory,
+  onlineCpus,
   possibleCpuCount,
   readFd,
   readFdToEnd,
@@ -100,3 +101,4 @@ export {
 } from "./perf.js";
 export { btfNameErrno, commonAttrsErrno, uprobeSyscallErrno } from "./probes.js";
 export { memlockLimit, type ResourceLimit, RLIM_INFINITY, setMemlockLimit } from "./rlimit.js";
+export { detachFromSocket, interfaceIndex, type SocketHook, setSocketProgram } from "./sockets.js";

@@ -72,6 +72,11 @@ export const features = {
   fexit: { what: "fexit programs", since: "5.5", probe: tracing.tracingProbe("fexit") },
   fmod_ret: { what: "fmod_ret programs on security hooks", since: "5.7", probe: tracing.tracingProbe("fmod_ret") },
   lsm: { what: "programs on security hooks", since: "5.7", probe: tracing.tracingProbe("lsm") },
+  iter_options: {
+    what: "iterators over the tasks of one process, over control groups",
+    since: "6.1",
+    probe: tracing.iteratorOptionsProbe,
+  },
   iter: { what: "iterators (over tasks)", since: "5.8", probe: tracing.iteratorProbe },
 
   btf_variable: { what: "per-CPU variables in the kernel's BTF", since: "5.10", probe: tracing.btfVariableProbe },
@@ -103,6 +108,7 @@ export const features = {
   af_xdp: { what: "sockets of family XDP", since: "4.18", probe: net.afXdpProbe },
   cgroup: { what: "programs on control groups of version 2", since: "4.10", probe: net.cgroupProbe("attach") },
   cgroup_link: { what: "links on control groups", since: "5.7", probe: net.cgroupProbe("link") },
+  cgroup_anchors: { what: "order of programs on control groups", since: "6.16", probe: net.cgroupProbe("before") },
   struct_ops: { what: "struct_ops (TCP congestion control)", since: "5.6", probe: net.structOpsProbe(0) },
   struct_ops_link: { what: "links of struct_ops", since: "6.4", probe: net.structOpsProbe(1 << 13) },
   sched_ext: { what: "schedulers as struct_ops", since: "6.12", probe: net.schedExtProbe },

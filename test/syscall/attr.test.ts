@@ -7,7 +7,7 @@ import { isEpollEventPacked, syscallNumbers } from "../../src/syscall/arch.js";
 import { Attr, layout } from "../../src/syscall/attr.js";
 import { capabilitiesOf, privilegeHint } from "../../src/syscall/capabilities.js";
 import { loadFailure } from "../../src/syscall/ffi.js";
-import { countCpus } from "../../src/syscall/files.js";
+import { parseCpuList } from "../../src/syscall/files.js";
 import { Errno, errnoName, errnoNumber, errnoText, mapCreate, systemCallError } from "../../src/syscall/index.js";
 import { addressOf, cString, textOf } from "../../src/syscall/memory.js";
 
@@ -186,7 +186,8 @@ describe("platform", () => {
   });
 
   it("counts CPUs in the kernel's lists", () => {
-    expect(["0", "0-3\n", "0-1,4,6-7"].map(countCpus)).toEqual([1, 4, 5]);
-    for (const wrong of ["", "a", "3-1", "0-", "-1"]) expect(() => countCpus(wrong)).toThrow(ArgumentError);
+    expect(["0", "0-3\n", "0-1,4,6-7"].map(parseCpuList)).toEqual([[0], [0, 1, 2, 3], [0, 1, 4, 6, 7]]);
+    for (const wrong of ["", "a", "3-1", "0-", "-1", "0-9999999"])
+      expect(() => parseCpuList(wrong)).toThrow(ArgumentError);
   });
 });

@@ -116,8 +116,8 @@ export function deviceKindProbe(kind: "veth" | "netkit"): () => void {
     });
 }
 
-/** A program on a cgroup of the second version, by BPF_PROG_ATTACH or by a link. */
-export function cgroupProbe(how: "attach" | "link"): () => void {
+/** A program on a cgroup of the second version, by BPF_PROG_ATTACH, by a link, or by a link before all others. */
+export function cgroupProbe(how: "attach" | "link" | "before"): () => void {
   return () =>
     withDescriptors((own) => {
       const mount = /^\S+ (\S+) cgroup2 /m.exec(readFileSync("/proc/mounts", "utf8"))?.[1];
@@ -130,6 +130,7 @@ export function cgroupProbe(how: "attach" | "link"): () => void {
           const program = hold(load(Type.cgroupSkb, own(createCounter()), { result: 1 }));
           const target = hold(openSync(group, "r"));
           if (how === "link") hold(link(program, target, EGRESS));
+          else if (how === "before") hold(link(program, target, EGRESS, [], 1 << 3));
           else {
             const fields = [
               [0, "u32", target],

@@ -177,11 +177,25 @@ export function tracingProbe(hook: "tp_btf" | "fentry" | "fexit" | "fmod_ret" | 
 
 /** An iterator over tasks. */
 export function iteratorProbe(): void {
+  iterateTasks([]);
+}
+
+/** The tasks of one process only: struct {tid, pid, pid_fd}. */
+export function iteratorOptionsProbe(): void {
+  const info = struct(12, [[4, "u32", process.pid]]);
+  iterateTasks([
+    [16, "u64", info],
+    [24, "u32", 12],
+  ]);
+}
+
+function iterateTasks(options: readonly Field[]): void {
   withDescriptors((own) => {
     const counter = own(createCounter());
     const id = kernelType(Kind.func, "bpf_iter_task");
     const program = own(load(Type.tracing, counter, { expectedAttachType: Attach.traceIter, attachBtfId: id }));
-    const iterator = own(bpf(ITER_CREATE, 8, [[0, "u32", own(link(program, 0, Attach.traceIter))]], "iterator"));
+    const target = own(link(program, 0, Attach.traceIter, options));
+    const iterator = own(bpf(ITER_CREATE, 8, [[0, "u32", target]], "iterator"));
     expectRuns(counter, () => readSync(iterator, new Uint8Array(4096)));
   });
 }

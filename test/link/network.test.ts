@@ -1,0 +1,187 @@
+// Hooks on network interfaces, network namespaces and sockets: the program runs for traffic of a namespace of the test's
+// own, and no more when its link is closed.
+
+import { openSync } from "node:fs";
+import { expect, it } from "vitest";
+import { type BpfObject, NotFoundError } from "../../src/index.js";
+import { withLoaded } from "../support/fixtures.js";
+import { type Loopback, withLoopback } from "../support/loopback.js";
+import { kernelDescribe, kernelIt } from "../support/needs.js";
+
+/** Loads some programs of the fixture and runs `body` in a network of its own. */
+function withHooks(programs: readonly string[], body: (obj: BpfObject, network: Loopback) => void): Promise<void> {
+  const pick = (obj: BpfObject): void => {
+    for (const program of obj.programs) program.autoload = programs.includes(program.name);
+    obj.map("sockets").autocreate = programs.some((name) => name === "on_stream" || name === "on_message");
+  };
+  return withLoaded("hooks", pick, (obj) => withLoopback((network) => body(obj, network)));
+}
+
+/** How much a counter grows while `body` runs. */
+function growth(obj: BpfObject, counter: string, body: () => void): bigint {
+  const before = obj.bss[counter] as bigint;
+  body();
+  return (obj.bss[counter] as bigint) - before;
+}
+
+kernelDescribe("network hooks", { needs: ["netns", "array_mmap"] }, () => {
+  kernelIt("xdp: by name and index, update, detach", { needs: ["xdp_link"] }, async () => {
+    await withHooks(["on_receive", "on_receive_too"], (obj, network) => {
+      const send = (): void => network.sendDatagram();
+      const link = obj.program("on_receive").attachXdp("lo", { mode: "generic" });
+      expect(link.info()).toMatchObject({ kind: "xdp", ifindex: 1 });
+      expect(growth(obj, "xdp_runs", send)).toBe(1n);
+
+      expect(() => obj.program("on_receive_too").attachXdp(1, { mode: "generic" })).toThrow("another XDP program");
+      link.update(obj.program("on_receive_too"), { old: obj.program("on_receive") });
+      expect(growth(obj, "xdp_runs", send)).toBe(1000n);
+      expect(() => link.update(obj.program("on_receive"), { old: obj.program("on_receive") })).toThrow(
+        "another program than the one to replace",
+      );
+
+      link.detach();
+      expect(growth(obj, "xdp_runs", send)).toBe(0n);
+      expect(link.info()).toMatchObject({ kind: "xdp", ifindex: 0 });
+      link.close();
+    });
+  });
+
+  kernelIt("xdp: errors name the interface and what to do", { needs: ["xdp_link"] }, async () => {
+    await withHooks(["on_receive"], (obj) => {
+      const program = obj.program("on_receive");
+      expect(() => program.attachXdp("nosuch0")).toThrow(NotFoundError);
+      expect(() => program.attachXdp("nosuch0")).toThrow("no network interface nosuch0");
+      expect(() => program.attachXdp(4711)).toThrow("XDP of interface 4711");
+      expect(() => program.attachXdp(-1)).toThrow("not the index of a network interface: -1");
+      expect(() => program.attachXdp("lo", { mode: "fast" as "generic" })).toThrow("no XDP mode fast");
+      expect(() => program.attachXdp("lo", { mode: "hardware" })).toThrow("generic");
+    });
+  });
+
+  kernelIt("tcx: both directions, and order by anchors", { needs: ["tcx"] }, async () => {
+    await withHooks(["on_ingress", "on_ingress_too", "on_egress", "classify"], (obj, network) => {
+      const send = (): void => network.sendDatagram();
+      const first = obj.program("on_ingress").attachTcx("lo");
+      const out = obj.program("on_egress").attachTcx("lo");
+      expect(growth(obj, "ingress_runs", send)).toBe(1n);
+      expect(growth(obj, "egress_runs", send)).toBe(1n);
+      out.close();
+      expect(growth(obj, "egress_runs", send)).toBe(0n);
+
+      const orderOf = (options: Parameters<ReturnType<BpfObject["program"]>["attachTcx"]>[1]): unknown => {
+        const second = obj.program("on_ingress_too").attachTcx("lo", options);
+        obj.bss.order = 0n;
+        send();
+        second.close();
+        return obj.bss.order;
+      };
+      expect(orderOf({})).toBe(12n);
+      expect(orderOf({ before: "all" })).toBe(21n);
+      expect(orderOf({ before: first })).toBe(21n);
+      expect(orderOf({ after: first })).toBe(12n);
+      expect(orderOf({ before: obj.program("on_ingress") })).toBe(21n);
+      expect(orderOf({ before: { linkId: first.info().id } })).toBe(21n);
+      expect(orderOf({ before: { programId: first.info().progId } })).toBe(21n);
+      expect(() => orderOf({ before: first, after: first })).toThrow("not both");
+      expect(() => orderOf({ expectedRevision: 1n })).toThrow("has changed since its revision");
+
+      expect(() => obj.program("classify").attachTcx("lo")).toThrow("section tc does not say where to attach");
+      const by = obj.program("classify").attachTcx("lo", { direction: "ingress", before: "all" });
+      expect(growth(obj, "ingress_runs", send)).toBe(1n);
+      by.close();
+      first.close();
+      expect(growth(obj, "ingress_runs", send)).toBe(0n);
+    });
+  });
+
+  kernelIt("netfilter: a hook of the packet filter", { needs: ["netfilter_link"] }, async () => {
+    await withHooks(["on_packet"], (obj, network) => {
+      const send = (): void => network.sendDatagram();
+      const program = obj.program("on_packet");
+      const link = program.attachNetfilter({ protocol: "ipv4", hook: "output", priority: -128 });
+      expect(link.info()).toMatchObject({ kind: "netfilter", protocolFamily: 2, hook: 3, priority: -128 });
+      expect(growth(obj, "netfilter_runs", send)).toBe(1n);
+      expect(() => program.attachNetfilter({ protocol: "ipv4", hook: "output", priority: -128 })).toThrow(
+        "another program has this priority",
+      );
+      link.close();
+      expect(growth(obj, "netfilter_runs", send)).toBe(0n);
+      expect(() => program.attachNetfilter({ protocol: "arp" as "ipv4", hook: "output", priority: 0 })).toThrow(
+        "protocol is one of ipv4, ipv6",
+      );
+      expect(() => program.attachNetfilter({ protocol: "ipv4", hook: "output", priority: 2 ** 31 })).toThrow("32-bit");
+    });
+  });
+
+  kernelIt("netns: socket lookup", { needs: ["sk_lookup"] }, async () => {
+    await withHooks(["on_lookup"], (obj, network) => {
+      const link = obj.program("on_lookup").attachNetns();
+      expect(link.info()).toMatchObject({ kind: "netns", attachType: 36 });
+      expect(growth(obj, "lookup_runs", () => network.connect())).toBe(1n);
+      link.close();
+      expect(growth(obj, "lookup_runs", () => network.connect())).toBe(0n);
+      expect(() => obj.program("on_lookup").attachNetns("/proc/self/ns/nosuch")).toThrow("cannot be opened");
+      expect(() => obj.program("on_lookup").attachNetns("/proc/self/ns/pid")).toThrow("it is no network namespace");
+    });
+  });
+
+  it("netns: a flow dissector, found by its link", async () => {
+    await withHooks(["dissect"], (obj) => {
+      const link = obj.program("dissect").attachNetns();
+      expect(link.info()).toMatchObject({ kind: "netns", attachType: 17, progId: expect.any(Number) });
+      link.close();
+      expect(obj.program("dissect").links).toEqual([]);
+      // The place is free again.
+      obj.program("dissect").attachNetns().close();
+    });
+  });
+
+  it("sockmap: the sockets of a map", async () => {
+    await withHooks(["on_stream", "on_message"], (obj, network) => {
+      const sockets = obj.map("sockets");
+      // Sockets obey the programs that were there when they were added.
+      const addConnection = (): (() => void) => {
+        const { client, server } = network.connect();
+        sockets.set(0, BigInt(server));
+        sockets.set(1, BigInt(client));
+        return () => network.pass(client, server);
+      };
+      const message = obj.program("on_message").attachSockmap(sockets);
+      const pass = addConnection();
+      expect(growth(obj, "message_runs", pass)).toBe(1n);
+      const stream = obj.program("on_stream").attachSockmap(sockets);
+      expect(() => obj.program("on_stream").attachSockmap(obj.map(".bss"))).toThrow("no sockmap or sockhash");
+      const passToo = addConnection();
+      expect(growth(obj, "verdict_runs", passToo)).toBe(1n);
+      message.close();
+      stream.close();
+      const passAfter = addConnection();
+      expect(growth(obj, "message_runs", passAfter)).toBe(0n);
+      expect(growth(obj, "verdict_runs", passAfter)).toBe(0n);
+    });
+  });
+
+  it("socket: a filter", async () => {
+    await withHooks(["on_filter"], (obj, network) => {
+      const { fd, port } = network.datagramSocket();
+      const link = obj.program("on_filter").attachSocket(fd);
+      expect(growth(obj, "filter_runs", () => network.sendTo(port))).toBe(1n);
+      expect(() => link.info()).toThrow("the kernel has no link for it");
+      link.close();
+      expect(growth(obj, "filter_runs", () => network.sendTo(port))).toBe(0n);
+      const file = network.own(openSync("/dev/null", "r"));
+      expect(() => obj.program("on_filter").attachSocket(file)).toThrow("no socket");
+    });
+  });
+
+  it("socket: a choice among the sockets of a port", async () => {
+    await withHooks(["on_choice"], (obj, network) => {
+      const { fd, port } = network.datagramSocket();
+      network.datagramSocket(port);
+      const link = obj.program("on_choice").attachSocket(fd);
+      expect(growth(obj, "reuseport_runs", () => network.sendTo(port))).toBe(1n);
+      link.close();
+      expect(growth(obj, "reuseport_runs", () => network.sendTo(port))).toBe(0n);
+    });
+  });
+});

@@ -1,0 +1,29 @@
+// A control group of the test's own, and commands that run inside it.
+
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmdirSync } from "node:fs";
+
+/** Where the second version of control groups is mounted. */
+function cgroupRoot(): string {
+  const mount = /^\S+ (\S+) cgroup2 /m.exec(readFileSync("/proc/mounts", "utf8"))?.[1];
+  if (mount === undefined) throw new Error("no cgroup2 is mounted");
+  return mount;
+}
+
+/** Gives `body` a new control group, with one below it, and removes both afterwards. */
+export async function withCgroup<T>(body: (group: string, below: string) => T | Promise<T>): Promise<T> {
+  const group = mkdtempSync(`${cgroupRoot()}/bpfkit-test-`);
+  const below = `${group}/below`;
+  try {
+    mkdirSync(below);
+    return await body(group, below);
+  } finally {
+    rmdirSync(below);
+    rmdirSync(group);
+  }
+}
+
+/** Runs a shell command in a control group, to its end; the shell's own exit status counts. */
+export function runInCgroup(group: string, command: string): string {
+  return execFileSync("/bin/bash", ["-c", `echo $$ > ${group}/cgroup.procs && ${command}`], { encoding: "utf8" });
+}
