@@ -28,9 +28,12 @@ export {
   BpfMap,
   BpfObject,
   BpfProgram,
+  type CloneOptions,
   type FeatureDescription,
   features,
   type OpenOptions,
+  ProgramClone,
+  type SectionHandler,
   type StructOpsMembers,
 } from "./loader/index.js";
 export { type Logger, type LogLevel, setLogger } from "./log.js";
@@ -43,5 +46,5 @@ export type {
   UpdateFlags,
 } from "./map/index.js";
 export type { AttachTypeName, MapTypeName, ProgramTypeName } from "./object/index.js";
-export { VerifierError, type VerifierFailure } from "./program/index.js";
+export { type FuncInfo, type LineInfo, VerifierError, type VerifierFailure } from "./program/index.js";
 export type { LinkDetails, LinkInfo } from "./syscall/index.js";

@@ -2,23 +2,28 @@
 
 import type { Btf, BtfValue } from "../btf/index.js";
 import { addLocation, NotFoundError, StateError, withLocation } from "../errors.js";
-import { kernelVersionCode, pinPathIn } from "../kernel/index.js";
+import { kernelVersionCode } from "../kernel/index.js";
 import type { BpfLink } from "../link/index.js";
 import type { GlobalVariables } from "../map/index.js";
 import { nearNames } from "../near-names.js";
 import { checkU32, MapPinning, type ObjectSpec, openObject, type ProgramSpec } from "../object/index.js";
-import { progLoad, progLoadAsync } from "../syscall/index.js";
+import type { LoadSteps } from "../program/index.js";
 import { BpfMap } from "./bpf-map.js";
-import { BpfProgram } from "./bpf-program.js";
-import { loadSteps } from "./load.js";
+import { BpfProgram, type CloneOptions } from "./bpf-program.js";
+import { cloneSteps } from "./clone.js";
+import { loadPrepared } from "./load.js";
+import { refuseUntyped } from "./load-program.js";
+import { type Pin, pathOfMap, pinAll, pinsOfMaps, pinsOfPrograms, unpinAll } from "./object-pins.js";
 import { type OpenInput, type OpenOptions, readInput } from "./open-input.js";
+import { Opened, type PreparedObject, prepareObject } from "./prepare.js";
+import { runInPlace, runOffLoop } from "./steps.js";
 
-type State = "open" | "loading" | "loaded" | "failed" | "closed";
+type State = "open" | "prepared" | "loading" | "loaded" | "failed" | "closed";
 
 /**
  * A compiled BPF object (`.bpf.o`).
  *
- * `open` only parses; `load` creates maps and loads programs; `attach` attaches those whose section names a hook;
+ * `open` only parses; `load` creates maps (`prepare` stops there) and loads programs; `attach` attaches those whose section names a hook;
  * `close` (or `using`) undoes all of it.
  *
  * libbpf: `struct bpf_object`.
@@ -30,22 +35,35 @@ export class BpfObject implements Disposable {
   readonly maps: readonly BpfMap[];
   readonly #input: Omit<OpenInput, "bytes">;
   readonly #spec: ObjectSpec;
+  readonly #opened = new Opened();
+  #prepared: PreparedObject | undefined;
   #state: State = "open";
+  /** Loads on other threads, which look at descriptors by number. */
+  #busy = 0;
 
   private constructor(input: OpenInput, spec: ObjectSpec) {
     const { bytes: _, ...rest } = input;
     this.#input = rest;
     this.#spec = spec;
-    this.programs = spec.programs.map((program) => new BpfProgram(program, input.file));
+    const { handlers, file } = input;
+    for (const program of spec.programs) handlers.claim(program);
+    const owner = {
+      attacher: (program: BpfProgram) => handlers.attacher(program.spec),
+      clone: (program: BpfProgram, options: CloneOptions) => cloneSteps(this.#cloneable(), program, options, owner),
+      runAsync: <T extends Disposable>(steps: LoadSteps<T>) => this.#runAsync(steps),
+    };
+    this.programs = spec.programs.map((program) => new BpfProgram(program, file, owner));
     const programOf = (wanted: ProgramSpec) => this.programs.find((program) => program.spec === wanted);
-    this.maps = spec.maps.map((map) => declaredMap(new BpfMap(map, spec, input.file, programOf), input));
+    this.maps = spec.maps.map((map) => declaredMap(new BpfMap(map, spec, file, programOf), input));
+    for (const program of this.programs) handlers.of(program.spec)?.setup?.(program);
   }
 
   /**
    * Parses an object: no privileges, no system calls, any platform. libbpf: `bpf_object__open_file`, `…open_mem`.
    *
    * @param source path, file URL, or the object's bytes
-   * @throws ElfError, BtfError, ObjectError for what is wrong with the file; ArgumentError for wrong options
+   * @throws ElfError, BtfError, ObjectError for what is wrong with the file; ArgumentError for wrong options; what the
+   *   `setup` of a section handler throws
    */
   static open(source: string | URL | Uint8Array, options: OpenOptions = {}): BpfObject {
     const input = readInput(source, options);
@@ -75,13 +93,27 @@ export class BpfObject implements Disposable {
     return this.#spec.kernelVersion ?? kernelVersionCode();
   }
   set kernelVersion(code: number) {
-    this.#require("open", "change kernelVersion");
+    this.#require("change kernelVersion", "open", "prepared");
     this.#spec.kernelVersion = checkU32(code, "kernelVersion");
   }
 
   /** The object's type information. libbpf: `bpf_object__btf`. */
   get btf(): Btf | undefined {
     return this.#spec.btf;
+  }
+
+  /**
+   * The descriptor of the object's type information in the kernel, owned by the object; undefined when it has none or the
+   * kernel refused it. libbpf: `bpf_object__btf_fd`. @throws StateError before prepare() or load(), and after close()
+   */
+  get btfFd(): number | undefined {
+    this.#require("use btfFd", "prepared", "loading", "loaded");
+    return this.#opened.btf?.number;
+  }
+
+  /** True between a successful prepare() and close, also once the object is loaded. */
+  get prepared(): boolean {
+    return this.#state === "prepared" || this.#state === "loaded";
   }
 
   /** True between a successful load and close. */
@@ -155,40 +187,52 @@ export class BpfObject implements Disposable {
   }
 
   /**
-   * Creates the maps, relocates and loads the programs. The verifier runs on another thread, so that the event loop goes
-   * on; everything else takes microseconds and is done in place. Once per object; after a failure only `close()` is left.
+   * The first half of {@link load}: creates the maps (pinned ones too), relocates the programs, and loads none. From here
+   * on maps can be used and no longer be changed, global variables are shared with the kernel, and settings of programs,
+   * their instructions too, can still be changed. Takes microseconds. libbpf: `bpf_object__prepare`.
+   *
+   * @throws SystemCallError, BtfError, CoreRelocationError, ObjectError; then only `close()` is left
+   */
+  prepare(): void {
+    this.#require("prepare", "open");
+    try {
+      this.#prepared = this.#prepare();
+      this.#state = "prepared";
+    } catch (error) {
+      throw this.#fail(error);
+    }
+  }
+
+  /**
+   * Creates the maps and relocates the programs, unless {@link prepare} did, and loads the programs. The verifier runs on
+   * another thread, so that the event loop goes on; everything else takes microseconds and is done in place. Once per
+   * object; after a failure only `close()` is left.
    *
    * libbpf: `bpf_object__load`.
    *
    * @throws VerifierError for a refused program, SystemCallError, BtfError, CoreRelocationError, ObjectError
    */
   async load(): Promise<void> {
-    const steps = this.#begin();
+    const check = () => {
+      if (this.#state !== "loading") throw new StateError("the object was closed while it was being loaded");
+    };
+    this.#begin();
     try {
-      let step = steps.next();
-      while (step.done !== true) {
-        const result = await progLoadAsync(step.value);
-        if (this.#state !== "loading") {
-          result.fd?.close();
-          throw new StateError("the object was closed while it was being loaded");
-        }
-        step = steps.next(result);
-      }
+      await this.#onOtherThread(() => runOffLoop(this.#loadSteps(), check));
       this.#state = "loaded";
     } catch (error) {
-      throw this.#fail(steps, error);
+      throw this.#fail(error);
     }
   }
 
   /** {@link load} in place: blocks until the verifier is done. */
   loadSync(): void {
-    const steps = this.#begin();
+    this.#begin();
     try {
-      let step = steps.next();
-      while (step.done !== true) step = steps.next(progLoad(step.value));
+      runInPlace(this.#loadSteps());
       this.#state = "loaded";
     } catch (error) {
-      throw this.#fail(steps, error);
+      throw this.#fail(error);
     }
   }
 
@@ -200,7 +244,7 @@ export class BpfObject implements Disposable {
    * libbpf: `bpf_object__attach_skeleton`.
    */
   attach(): BpfLink[] {
-    this.#require("loaded", "attach");
+    this.#require("attach", "loaded");
     const links: BpfLink[] = [];
     try {
       for (const program of this.programs) {
@@ -221,26 +265,20 @@ export class BpfObject implements Disposable {
 
   /** Closes all links of the object's programs and maps; they can be attached again. libbpf: `bpf_object__detach_skeleton`. */
   detach(): void {
-    this.#require("loaded", "detach");
+    this.#require("detach", "loaded");
     for (const { links } of [...this.maps, ...this.programs]) for (const link of links) link.close();
   }
 
   /**
-   * Pins every map of the loaded object in `directory` under its name (with `_` for dots), or without a directory those
-   * that have a `pinPath`. When one cannot be pinned, those of this call are unpinned again. Linux 4.4; libbpf:
-   * `bpf_object__pin_maps`.
+   * Pins every map of the prepared or loaded object in `directory` under its name (with `_` for dots), or without a
+   * directory those that have a `pinPath`. When one cannot be pinned, those of this call are unpinned again. Linux 4.4;
+   * libbpf: `bpf_object__pin_maps`.
    *
    * @throws SystemCallError EEXIST and so on, StateError when a map is pinned elsewhere, ObjectError for a name that is none
    */
   pinMaps(directory?: string): void {
-    this.#require("loaded", "pin maps");
-    const made: BpfMap[] = [];
-    try {
-      for (const [map, path] of this.#pinPaths(directory)) if (map.pin(path)) made.push(map);
-    } catch (error) {
-      for (const map of made) map.unpin();
-      throw addLocation(error, { file: this.#input.file });
-    }
+    this.#require("pin maps", "prepared", "loaded");
+    this.#locate(() => pinAll(pinsOfMaps(this.maps, directory)));
   }
 
   /**
@@ -250,26 +288,50 @@ export class BpfObject implements Disposable {
    * @throws SystemCallError ENOENT at the first pin that does not exist
    */
   unpinMaps(directory?: string): void {
-    this.#require("loaded", "unpin maps");
-    for (const [map, path] of this.#pinPaths(directory)) map.unpin(path);
+    this.#require("unpin maps", "prepared", "loaded");
+    this.#locate(() => unpinAll(pinsOfMaps(this.maps, directory)));
   }
 
-  /** The maps that can be pinned, and where. */
-  #pinPaths(directory: string | undefined): [BpfMap, string][] {
-    return this.maps.flatMap((map): [BpfMap, string][] => {
-      if (!map.loaded) return [];
-      const path = directory === undefined ? map.pinPath : pathOfMap(map, directory);
-      return path === undefined ? [] : [[map, path]];
-    });
+  /**
+   * Pins every loaded program in `directory` under its name. When one cannot be pinned, those of this call are unpinned
+   * again. Linux 4.4; libbpf: `bpf_object__pin_programs`. @throws as {@link pinMaps}
+   */
+  pinPrograms(directory: string): void {
+    this.#require("pin programs", "loaded");
+    this.#locate(() => pinAll(pinsOfPrograms(this.programs, directory)));
   }
 
-  /** Detaches, unmaps and closes everything. Idempotent. libbpf: `bpf_object__close`. */
+  /** Removes the pins that {@link pinPrograms} makes. libbpf: `bpf_object__unpin_programs`. @throws as {@link unpinMaps} */
+  unpinPrograms(directory: string): void {
+    this.#require("unpin programs", "loaded");
+    this.#locate(() => unpinAll(pinsOfPrograms(this.programs, directory)));
+  }
+
+  /**
+   * Pins every map and every loaded program in `directory`, all or none. A map and a program of the same name cannot be in
+   * one directory. Linux 4.4; libbpf: `bpf_object__pin`. @throws as {@link pinMaps}
+   */
+  pin(directory: string): void {
+    this.#require("pin", "loaded");
+    this.#locate(() => pinAll(this.#allPins(directory)));
+  }
+
+  /** Removes the pins that {@link pin} makes. libbpf: `bpf_object__unpin`. @throws as {@link unpinMaps} */
+  unpin(directory: string): void {
+    this.#require("unpin", "loaded");
+    this.#locate(() => unpinAll(this.#allPins(directory).reverse()));
+  }
+
+  #allPins(directory: string): Pin[] {
+    return [...pinsOfMaps(this.maps, directory), ...pinsOfPrograms(this.programs, directory)];
+  }
+
+  /** Detaches, unmaps and closes everything, except clones, which are their maker's. Idempotent. libbpf: `bpf_object__close`. */
   close(): void {
     if (this.#state === "closed") return;
-    const loading = this.#state === "loading";
     this.#state = "closed";
-    // The verifier may be looking at descriptors by number on another thread: load() releases when it is back.
-    if (!loading) this.#release();
+    // The verifier may be looking at descriptors by number on another thread: who waits for it releases them.
+    if (this.#busy === 0) this.#release();
   }
 
   [Symbol.dispose](): void {
@@ -281,28 +343,75 @@ export class BpfObject implements Disposable {
     for (const map of this.maps) for (const link of map.links) link.close();
     for (const program of this.programs) program.close();
     for (const map of this.maps) map.close();
+    this.#opened.close();
   }
 
-  #begin(): ReturnType<typeof loadSteps> {
-    this.#require("open", "load");
+  get #over(): boolean {
+    return this.#state === "closed" || this.#state === "failed";
+  }
+
+  #begin(): void {
+    this.#require("load", "open", "prepared");
     this.#state = "loading";
-    return loadSteps({ ...this.#input, spec: this.#spec, programs: this.programs, maps: this.maps });
   }
 
-  #fail(steps: ReturnType<typeof loadSteps>, error: unknown): unknown {
-    steps.return();
-    if (this.#state === "loading") this.#state = "failed";
-    this.#release();
+  *#loadSteps(): LoadSteps<void> {
+    if (this.#prepared === undefined) {
+      // What can be told without the kernel is told first.
+      for (const program of this.programs) if (program.autoload) refuseUntyped(program);
+      this.#prepared = this.#prepare();
+    }
+    yield* loadPrepared(this.#prepared);
+  }
+
+  #prepare(): PreparedObject {
+    const context = { ...this.#input, spec: this.#spec, programs: this.programs, maps: this.maps };
+    return prepareObject(context, this.#opened);
+  }
+
+  #fail(error: unknown): unknown {
+    if (this.#state !== "closed") this.#state = "failed";
+    this.#opened.pins.undo();
+    if (this.#busy === 0) this.#release();
     return addLocation(error, { file: this.#input.file });
   }
 
-  #require(state: State, what: string): void {
-    if (this.#state === state) return;
+  /** What clones are made from. */
+  #cloneable(): PreparedObject {
+    this.#require("clone a program", "prepared", "loaded");
+    return this.#prepared!;
+  }
+
+  async #runAsync<T extends Disposable>(steps: LoadSteps<T>): Promise<T> {
+    const check = () => {
+      if (this.#over) throw new StateError("the object was closed while a program was being cloned");
+    };
+    return this.#onOtherThread(() => runOffLoop(steps, check));
+  }
+
+  /** Keeps all descriptors open until `work` is done. */
+  async #onOtherThread<T>(work: () => Promise<T>): Promise<T> {
+    this.#busy++;
+    try {
+      return await work();
+    } finally {
+      this.#busy--;
+      if (this.#over && this.#busy === 0) this.#release();
+    }
+  }
+
+  #locate(body: () => void): void {
+    withLocation({ file: this.#input.file }, body);
+  }
+
+  #require(what: string, ...states: readonly State[]): void {
+    if (states.includes(this.#state)) return;
     const reasons: Readonly<Record<State, string>> = {
-      open: `cannot ${what} before load()`,
+      open: `cannot ${what} before ${states.includes("prepared") ? "prepare() or load()" : "load()"}`,
+      prepared: states.includes("loaded") ? `cannot ${what} before load()` : "the object was prepared already",
       loading: "load() has not ended yet",
       loaded: "the object was loaded already",
-      failed: "load() failed before; open the object anew",
+      failed: "prepare() or load() failed before; open the object anew",
       closed: "the object was used after close()",
     };
     throw new StateError(reasons[this.#state], { file: this.#input.file });
@@ -313,10 +422,4 @@ export class BpfObject implements Disposable {
 function declaredMap(map: BpfMap, { pinRoot }: OpenInput): BpfMap {
   if (map.spec.pinning === MapPinning.byName) map.pinPath = pathOfMap(map, pinRoot);
   return map;
-}
-
-/** The names of data maps have a dot, which names of pins may not have. */
-function pathOfMap(map: BpfMap, directory: string): string {
-  const name = map.isInternal ? map.name.replaceAll(".", "_") : map.name;
-  return withLocation({ map: map.name }, () => pinPathIn(directory, name));
 }

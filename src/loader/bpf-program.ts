@@ -1,7 +1,7 @@
 // A program of an object with everything a user does to it: the declaration and descriptor of the floor below, and
 // attaching.
 
-import { UnsupportedError } from "../errors.js";
+import { ArgumentError, UnsupportedError } from "../errors.js";
 import {
   attachCgroup,
   attachIter,
@@ -17,7 +17,7 @@ import {
   attachTracepoint,
   attachXdp,
   autoAttach,
-  type BpfLink,
+  BpfLink,
   type CgroupOptions,
   type IterLink,
   type IterOptions,
@@ -32,8 +32,34 @@ import {
   type XdpOptions,
 } from "../link/index.js";
 import type { BpfMap } from "../map/index.js";
-import { ProgramHandle } from "../program/index.js";
+import type { AttachTypeName, ProgramSpec } from "../object/index.js";
+import { type LoadSteps, ProgramHandle } from "../program/index.js";
 import type { FdLike } from "../syscall/index.js";
+import { runInPlace } from "./steps.js";
+
+/** What a clone has of its own; the rest is as the program has it. libbpf: `struct bpf_prog_load_opts`. */
+export interface CloneOptions {
+  /** In the kernel and in messages. */
+  name?: string;
+  /** What the section name would say after its kind: `vfs_read` for a program of `fentry/…`. */
+  attachTarget?: string;
+  expectedAttachType?: AttachTypeName | number;
+  /** BPF_F_* load flags, all of them. */
+  flags?: number;
+  ifindex?: number;
+  /** Verifier log level, 0 unless given: never the program's or the object's. */
+  logLevel?: number;
+}
+
+/** @internal What a program asks of its object. */
+export interface ProgramOwner {
+  /** How a handler of the user's attaches a program; undefined for sections that bpfkit knows. */
+  attacher(program: BpfProgram): ((program: BpfProgram) => BpfLink | undefined) | undefined;
+  /** Steps of loading a clone. @throws StateError unless the object is prepared or loaded */
+  clone(program: BpfProgram, options: CloneOptions): LoadSteps<ProgramClone>;
+  /** Runs them off the event loop; the object's descriptors stay open meanwhile. */
+  runAsync<T extends Disposable>(steps: LoadSteps<T>): Promise<T>;
+}
 
 /**
  * A BPF program. Links made here belong to the object: they are closed with it, unless they were closed before.
@@ -41,7 +67,31 @@ import type { FdLike } from "../syscall/index.js";
  * libbpf: `struct bpf_program`.
  */
 export class BpfProgram extends ProgramHandle {
+  readonly #owner: ProgramOwner;
   readonly #links = new Set<BpfLink>();
+
+  /** @internal */
+  constructor(spec: ProgramSpec, file: string, owner: ProgramOwner) {
+    super(spec, file);
+    this.#owner = owner;
+  }
+
+  /**
+   * Loads one more copy of the program, with another attach target, other flags and so on, from the prepared or loaded
+   * object. The copy is the caller's: close it, or use `using`. What `options` do not say is as the program has it,
+   * without its log level. The program itself need not be loaded (switch its `autoload` off after prepare()). The
+   * verifier runs on another thread. libbpf: `bpf_program__clone`.
+   *
+   * @throws StateError before prepare(), and for programs whose autoload was off then; else what load() throws
+   */
+  async clone(options: CloneOptions = {}): Promise<ProgramClone> {
+    return this.#owner.runAsync(this.#owner.clone(this, options));
+  }
+
+  /** {@link clone} in place: blocks until the verifier is done. */
+  cloneSync(options: CloneOptions = {}): ProgramClone {
+    return runInPlace(this.#owner.clone(this, options));
+  }
 
   /**
    * Attaches to the hook that the section name names. libbpf: `bpf_program__attach`.
@@ -61,7 +111,14 @@ export class BpfProgram extends ProgramHandle {
 
   /** @internal The same, with undefined for sections that name no hook. */
   autoAttach(): BpfLink | undefined {
-    const link = autoAttach(this);
+    const attacher = this.#owner.attacher(this);
+    const link = attacher === undefined ? autoAttach(this) : attacher(this);
+    if (link !== undefined && !(link instanceof BpfLink)) {
+      throw new ArgumentError("attach() of a section handler must return a BpfLink or undefined", {
+        file: this.file,
+        program: this.name,
+      });
+    }
     return link === undefined ? undefined : this.#own(link);
   }
 
@@ -158,5 +215,20 @@ export class BpfProgram extends ProgramHandle {
     for (const link of this.#links) link.close();
     this.#links.clear();
     super.close();
+  }
+}
+
+/**
+ * A copy of a program of an object, made by `prog.clone()`: attached, pinned and inspected like one. It belongs to the
+ * caller and outlives the object.
+ */
+export class ProgramClone extends BpfProgram implements Disposable {
+  /** Detaches the clone's links and closes it; the kernel keeps it as long as a pin does. Idempotent. */
+  override close(): void {
+    super.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
   }
 }

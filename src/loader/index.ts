@@ -2,7 +2,8 @@
 
 export { BpfMap } from "./bpf-map.js";
 export { BpfObject } from "./bpf-object.js";
-export { BpfProgram } from "./bpf-program.js";
+export { BpfProgram, type CloneOptions, ProgramClone } from "./bpf-program.js";
 export { type FeatureDescription, features } from "./features.js";
 export type { OpenOptions } from "./open-input.js";
+export type { SectionHandler } from "./section-handlers.js";
 export type { StructOpsMembers } from "./struct-ops-members.js";

@@ -8,7 +8,7 @@ import { MapFlag, MapType, mapTypeName } from "../object/index.js";
 import { Errno, type FileDescriptor, type MapInfo, mapInfo, objectGet } from "../syscall/index.js";
 
 /** The pins that one load makes. */
-export class LoadPins implements Disposable {
+export class LoadPins {
   readonly #made: BpfMap[] = [];
   #complete = false;
 
@@ -58,9 +58,11 @@ export class LoadPins implements Disposable {
     this.#complete = true;
   }
 
-  [Symbol.dispose](): void {
+  /** Removes them, unless loading succeeded. */
+  undo(): void {
     if (this.#complete) return;
     for (const map of this.#made) {
+      if (!map.isPinned) continue;
       try {
         map.unpin();
       } catch (error) {

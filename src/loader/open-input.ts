@@ -9,6 +9,7 @@ import { ArgumentError, BpfkitError, BtfError, ObjectError, withLocation } from 
 import { BPF_FS_ROOT, type KconfigValues, parseKconfig, pinPathOf } from "../kernel/index.js";
 import { nearNames } from "../near-names.js";
 import { checkU32 } from "../object/index.js";
+import { type SectionHandler, SectionHandlers } from "./section-handlers.js";
 
 /** Options of `BpfObject.open`. libbpf: `struct bpf_object_open_opts`. */
 export interface OpenOptions {
@@ -32,6 +33,8 @@ export interface OpenOptions {
   relaxedMaps?: boolean;
   /** Directory in a BPF file system for maps that are pinned by name; by default /sys/fs/bpf. libbpf: `pin_root_path`. */
   pinRoot?: string;
+  /** What section names mean that bpfkit does not know. libbpf: `libbpf_register_prog_handler`. */
+  sectionHandlers?: readonly SectionHandler[];
 }
 
 const known: Readonly<Record<keyof OpenOptions, true>> = {
@@ -41,6 +44,7 @@ const known: Readonly<Record<keyof OpenOptions, true>> = {
   logLevel: true,
   relaxedMaps: true,
   pinRoot: true,
+  sectionHandlers: true,
 };
 
 /** Checked options, and the object's bytes. */
@@ -55,6 +59,7 @@ export interface OpenInput {
   readonly relaxedMaps: boolean;
   /** Absolute. */
   readonly pinRoot: string;
+  readonly handlers: SectionHandlers;
 }
 
 /** Reads and checks. @throws ArgumentError for wrong options, ObjectError when the file cannot be read */
@@ -77,6 +82,7 @@ export function readInput(source: string | URL | Uint8Array, options: OpenOption
     logLevel: checkU32(options.logLevel ?? 0, "logLevel"),
     relaxedMaps: options.relaxedMaps ?? false,
     pinRoot: pinPathOf(options.pinRoot ?? BPF_FS_ROOT),
+    handlers: new SectionHandlers(options.sectionHandlers),
   };
 }
 

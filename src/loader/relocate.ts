@@ -17,7 +17,7 @@ export interface RelocatedProgram extends LinkedProgram {
 export class ProgramRelocator {
   readonly #core: CoreRelocator | undefined;
   readonly #insns = new Map<FunctionSpec, Uint8Array>();
-  readonly #poisons = new Map<FunctionSpec, Map<number, () => string>>();
+  readonly #poisons: Poisons = new Map();
 
   /** `targets` may be undefined when {@link hasCoreRelocations} is false for all programs. */
   constructor(objectBtf: Btf | undefined, targets: CoreTargets | undefined) {
@@ -28,7 +28,9 @@ export class ProgramRelocator {
   relocate(program: ProgramSpec): RelocatedProgram {
     try {
       const linked = linkProgram(program, (spec) => this.#relocated(spec));
-      return { ...linked, poisonAt: (insnIndex) => this.#poisonAt(linked, insnIndex) };
+      const poisons = this.#poisons;
+      // Programs are kept for clones: without the relocator and its candidates.
+      return { ...linked, poisonAt: (insnIndex) => poisonAt(poisons, linked, insnIndex) };
     } catch (error) {
       throw addLocation(error, { program: program.name, section: program.sectionName });
     }
@@ -61,12 +63,15 @@ export class ProgramRelocator {
       throw addLocation(error, { program: spec.name, section: spec.sectionName });
     }
   }
+}
 
-  #poisonAt(linked: LinkedProgram, insnIndex: number): string | undefined {
-    const owner = linked.functions.findLast((candidate) => candidate.insnIndex <= insnIndex);
-    if (owner === undefined) return undefined;
-    return this.#poisons.get(owner.spec)?.get(insnIndex - owner.insnIndex)?.();
-  }
+/** By function, then by instruction of the function. */
+type Poisons = Map<FunctionSpec, Map<number, () => string>>;
+
+function poisonAt(poisons: Poisons, linked: LinkedProgram, insnIndex: number): string | undefined {
+  const owner = linked.functions.findLast((candidate) => candidate.insnIndex <= insnIndex);
+  if (owner === undefined) return undefined;
+  return poisons.get(owner.spec)?.get(insnIndex - owner.insnIndex)?.();
 }
 
 /** True when any function that the program can reach has CO-RE records. */

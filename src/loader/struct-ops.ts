@@ -36,7 +36,7 @@ interface KernelTable {
 }
 
 /** What a program that implements a callback is loaded for. */
-interface CallbackTarget {
+export interface CallbackTarget {
   /** The struct in the kernel's BTF. */
   readonly attachBtfId: number;
   /** BTF of the module that defines it; undefined for vmlinux. */

@@ -18,7 +18,7 @@ import { type MapTypeRule, mapTypeRule } from "./type-rules.js";
 type Sealed = "loaded" | "reused" | "closed";
 
 const sealedReasons: Readonly<Record<Sealed, (field: string) => string>> = {
-  loaded: (field) => `${field} cannot be changed after load`,
+  loaded: (field) => `${field} cannot be changed after load() or prepare()`,
   reused: (field) => `${field} cannot be changed: the map stands for an existing one`,
   closed: () => "the map was used after close()",
 };

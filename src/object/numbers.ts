@@ -13,5 +13,5 @@ export function checkU32(value: number, what: string): number {
 export function numberOf(value: string | number, table: Readonly<Record<string, number>>, what: string): number {
   if (typeof value === "number") return checkU32(value, what);
   if (Object.hasOwn(table, value)) return table[value]!;
-  throw new ArgumentError(`no ${what} ${JSON.stringify(value)}${nearNames(value, Object.keys(table))}`);
+  throw new ArgumentError(`no ${what} ${JSON.stringify(value)}${nearNames(String(value), Object.keys(table))}`);
 }

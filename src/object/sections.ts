@@ -31,7 +31,10 @@ export type SectionFlag = "sleepable" | "attachBtf" | "optionalAttachType" | "xd
 
 /** One row of the SEC() table. */
 export interface SectionDefinition {
-  /** `x`: exactly this name; `x+`: this name, alone or followed by `/…`. */
+  /**
+   * `x`: exactly this name; `x+`: this name, alone or followed by `/…`. Handlers of the user may also have `x/`, only
+   * followed by something, and "", every name that nothing else takes.
+   */
   readonly pattern: string;
   /** BPF_PROG_TYPE_*. */
   readonly programType: number;

@@ -108,7 +108,7 @@ export interface ProgramSpec extends FunctionSpec {
   /** The matching row of the SEC() table, if any; undefined after the type was changed. */
   definition: SectionDefinition | undefined;
   /** What follows the first slash of the section name, e.g. `raw_syscalls/sys_enter`; undefined for a bare name. */
-  readonly attachTarget: string | undefined;
+  attachTarget: string | undefined;
   /** BPF_PROG_TYPE_*; 0 when no SEC() row matches and the user has to say. */
   type: number;
   /** BPF_* attach type; 0 when the row has none. */

@@ -16,6 +16,7 @@ import {
   type SectionDefinition,
 } from "../object/index.js";
 import type { FileDescriptor } from "../syscall/index.js";
+import { type FuncInfo, type LineInfo, type ProgramCode, readFuncInfo, readLineInfo, withInsns } from "./code.js";
 
 /** What loading adds to a program. */
 interface Loaded {
@@ -24,13 +25,18 @@ interface Loaded {
   readonly verifierLog: string | undefined;
 }
 
+/** How far the program has come. */
+type Phase = "open" | "prepared" | "loaded" | "closed";
+
 /** A program as declared and, once loaded, as the kernel has it. */
 export class ProgramHandle {
   readonly #spec: ProgramSpec;
   readonly #file: string;
   #loaded: Loaded | undefined;
-  /** Why nothing may be edited any more. */
-  #sealed: "loaded" | "closed" | undefined;
+  /** Once relocated: what is loaded, or was. */
+  #code: ProgramCode | undefined;
+  #phase: Phase = "open";
+  #unloaded = false;
   #logLevel: number | undefined;
   #ifindex = 0;
   #autoattach = true;
@@ -84,7 +90,8 @@ export class ProgramHandle {
     const number = numberOf(type, ProgramType, "program type");
     if (number === this.#spec.type) return;
     this.#spec.type = number;
-    this.#spec.definition = undefined;
+    // The user's handler of all other names is for programs of any type.
+    if (this.#spec.definition?.pattern !== "") this.#spec.definition = undefined;
   }
 
   /**
@@ -123,12 +130,18 @@ export class ProgramHandle {
     this.#ifindex = checkU32(ifindex, "ifindex");
   }
 
-  /** Whether load() loads it. Settable until load. libbpf: `bpf_program__autoload`, `bpf_program__set_autoload`. */
+  /**
+   * Whether load() loads it. Settable until load; after prepare() it can only be switched off, because prepare()
+   * relocated nothing else. libbpf: `bpf_program__autoload`, `bpf_program__set_autoload`.
+   */
   get autoload(): boolean {
     return this.#spec.autoload;
   }
   set autoload(autoload: boolean) {
     this.#edit("autoload");
+    if (autoload && this.#phase === "prepared" && this.#code === undefined) {
+      throw this.#stateError("autoload cannot be switched on after prepare(), which did not relocate the program");
+    }
     this.#spec.autoload = autoload;
   }
 
@@ -159,20 +172,50 @@ export class ProgramHandle {
 
   /** True once the kernel has the program, until it is closed. */
   get loaded(): boolean {
-    return this.#loaded !== undefined && this.#sealed !== "closed";
+    return this.#loaded !== undefined && this.#phase !== "closed";
   }
 
   /**
-   * A copy of the instructions, 8 bytes each, little-endian: as compiled before load, as given to the kernel after.
-   * libbpf: `bpf_program__insns`.
+   * A copy of the instructions, 8 bytes each, little-endian: as compiled, after prepare() relocated with sub-programs and
+   * descriptors, after load() as given to the kernel. Settable between prepare() and load(), thus also by the `prepare`
+   * of a section handler: what is set is loaded as it is. Another number of instructions drops {@link funcInfo} and
+   * {@link lineInfo}, whose places it would move.
+   * libbpf: `bpf_program__insns`, `bpf_program__insn_cnt`, `bpf_program__set_insns`.
+   *
+   * @throws StateError when set before prepare() or after load(), ArgumentError for what is no array of instructions
    */
   get insns(): Uint8Array {
-    return (this.#loaded?.insns ?? this.#spec.insns).slice();
+    return (this.#loaded?.insns ?? this.#code?.insns ?? this.#spec.insns).slice();
+  }
+  set insns(insns: Uint8Array) {
+    this.#edit("insns");
+    if (this.#code === undefined) {
+      throw this.#phase === "open"
+        ? this.#stateError("insns cannot be changed yet: they are not relocated", "call prepare() first")
+        : this.#stateError("insns cannot be changed: prepare() did not relocate the program", "its autoload is off");
+    }
+    this.#code = withLocation(this.#where, () => withInsns(this.#code!, insns));
+  }
+
+  /**
+   * The functions of the relocated program, in the order of their instructions; empty before prepare() and for objects
+   * without such information. libbpf: `bpf_program__func_info`, `bpf_program__func_info_cnt`.
+   */
+  get funcInfo(): FuncInfo[] {
+    return readFuncInfo(this.#code?.funcInfo);
+  }
+
+  /**
+   * The source lines of the relocated program, in the order of their instructions; empty before prepare() and for objects
+   * without such information. libbpf: `bpf_program__line_info`, `bpf_program__line_info_cnt`.
+   */
+  get lineInfo(): LineInfo[] {
+    return readLineInfo(this.#code?.lineInfo);
   }
 
   /**
    * The kernel's descriptor, owned by this program. libbpf: `bpf_program__fd`.
-   * @throws StateError before load, after close, and for programs that were not loaded.
+   * @throws StateError before load, after unload() and close, and for programs that were not loaded.
    */
   get fd(): number {
     return this.descriptor.number;
@@ -193,15 +236,43 @@ export class ProgramHandle {
     withLocation(this.#where, () => removePin(pinPathOf(path)));
   }
 
+  /**
+   * Gives the program back to the kernel, which keeps it as long as a link, a pin or a program array does. It cannot be
+   * loaded again. Nothing happens when it is not loaded. libbpf: `bpf_program__unload`.
+   */
+  unload(): void {
+    if (this.#loaded === undefined) return;
+    this.#loaded.fd.close();
+    this.#loaded = undefined;
+    this.#unloaded = true;
+  }
+
   /** @internal */
   get descriptor(): FileDescriptor {
-    if (this.#sealed === "closed") throw this.#stateError("the program was used after close()");
+    if (this.#phase === "closed") throw this.#stateError("the program was used after close()");
     if (this.#loaded === undefined) {
-      throw this.#sealed === "loaded"
+      if (this.#unloaded) throw this.#stateError("the program was used after unload()");
+      throw this.#phase === "loaded"
         ? this.#stateError("the program was not loaded", "its autoload is off")
         : this.#stateError("the program is not loaded yet", "call load() first");
     }
     return this.#loaded.fd;
+  }
+
+  /** @internal Whether prepare() relocated it. */
+  get prepared(): boolean {
+    return this.#code !== undefined;
+  }
+
+  /** @internal What is to be loaded. */
+  get code(): ProgramCode {
+    if (this.#code !== undefined) return this.#code;
+    throw this.#stateError("the program was not relocated", "its autoload was off at prepare() or load()");
+  }
+
+  /** @internal Takes over the relocated instructions; `insns` may be written until it is loaded. */
+  setPrepared({ insns, funcInfo, lineInfo }: ProgramCode): void {
+    this.#code = { insns, funcInfo, lineInfo };
   }
 
   /** @internal Takes over what the kernel gave. */
@@ -209,21 +280,21 @@ export class ProgramHandle {
     this.#loaded = loaded;
   }
 
-  /** @internal Ends editing: the object was loaded. */
-  seal(): void {
-    this.#sealed ??= "loaded";
+  /** @internal The object was prepared; or loaded, which ends editing. */
+  seal(phase: "prepared" | "loaded"): void {
+    if (this.#phase !== "closed") this.#phase = phase;
   }
 
   /** @internal Closes the descriptor; the kernel keeps the program as long as a link or a pin does. */
   close(): void {
-    this.#sealed = "closed";
+    this.#phase = "closed";
     this.#loaded?.fd.close();
   }
 
   #edit(field: string): void {
-    if (this.#sealed === undefined) return;
+    if (this.#phase === "open" || this.#phase === "prepared") return;
     throw this.#stateError(
-      this.#sealed === "closed" ? "the program was used after close()" : `${field} cannot be changed after load`,
+      this.#phase === "closed" ? "the program was used after close()" : `${field} cannot be changed after load`,
     );
   }
 

@@ -1,5 +1,6 @@
 // The program room's public names: programs as declared and as loaded, and why one was refused.
 
+export type { FuncInfo, LineInfo } from "./code.js";
 export { ProgramHandle } from "./handle.js";
 export { type LoadedProgram, type LoadSteps, loadProgram } from "./load.js";
 export { VerifierError } from "./verifier-error.js";

@@ -19,7 +19,7 @@ import {
   openObject,
 } from "../../src/object/index.js";
 import { eventFd, FileDescriptor, progTestRun } from "../../src/syscall/index.js";
-import { fixtureBytes, fixturePath, openDescriptors, runFilter, withLoaded } from "../support/fixtures.js";
+import { fixtureBytes, fixturePath, only, openDescriptors, runFilter, withLoaded } from "../support/fixtures.js";
 import { kernelDescribe, kernelIt } from "../support/needs.js";
 
 const open = (): ObjectSpec => openObject(fixtureBytes("externs"), { name: "externs" });
@@ -261,12 +261,6 @@ kernelDescribe("kernel symbols in instructions", { needs: ["bpf"] }, () => {
 });
 
 kernelDescribe("externs of a loaded object", { needs: ["socket_filter", "array_mmap"] }, () => {
-  const only =
-    (...names: string[]) =>
-    (obj: BpfObject) => {
-      for (const program of obj.programs) program.autoload = names.includes(program.name);
-    };
-
   it("give programs the kernel's configuration", async () => {
     const config = kernelConfig();
     const number = (name: string) => BigInt(config?.get(name) ?? "0");

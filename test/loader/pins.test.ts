@@ -17,7 +17,7 @@ import {
 import { ensureBpfFs } from "../../src/kernel/index.js";
 import { isBpfFs, mapInfo, objectGet, progInfo } from "../../src/syscall/index.js";
 import { pinsIn, withBpfFs, withDirectory } from "../support/bpffs.js";
-import { fixtureBytes, fixturePath, openDescriptors, runFilter, withLoaded } from "../support/fixtures.js";
+import { fixtureBytes, fixturePath, loadError, openDescriptors, runFilter, withLoaded } from "../support/fixtures.js";
 import { kernelDescribe, kernelIt } from "../support/needs.js";
 import { moduleArguments } from "../support/script.js";
 
@@ -27,17 +27,14 @@ const edit = (obj: BpfObject): void => {
 };
 
 function loadWith(pinRoot: string, change: (obj: BpfObject) => void = () => {}): unknown {
-  const obj = Objects.open(fixturePath("pinned"), { pinRoot });
-  try {
-    edit(obj);
-    change(obj);
-    obj.loadSync();
-    return undefined;
-  } catch (error) {
-    return error;
-  } finally {
-    obj.close();
-  }
+  return loadError(
+    "pinned",
+    (obj) => {
+      edit(obj);
+      change(obj);
+    },
+    { pinRoot },
+  );
 }
 
 kernelDescribe("maps pinned by name", { needs: ["socket_filter", "ringbuf"] }, () => {
@@ -443,5 +440,52 @@ kernelDescribe("a map that exists already", { needs: ["socket_filter", "ringbuf"
         expect(() => obj.map(".bss").setInitialValue(new Uint8Array(4))).toThrow(StateError);
       },
     );
+  });
+});
+
+kernelDescribe("pins of whole objects", { needs: ["socket_filter", "ringbuf"] }, () => {
+  const programs = (obj: BpfObject): void => {
+    edit(obj);
+    for (const map of obj.maps) map.pinPath = undefined;
+  };
+
+  it("are made for all maps and programs, and removed", async () => {
+    await withBpfFs(async (root) => {
+      const all = join(root, "all");
+      const apart = join(root, "apart");
+      await withLoaded("pinned", programs, (obj) => {
+        obj.pinPrograms(apart);
+        expect(pinsIn(apart)).toEqual(["visit"]);
+        expect(() => obj.pinPrograms(apart)).toThrow(/program visit.*EEXIST/);
+        obj.pin(all);
+        expect(pinsIn(all)).toEqual(["devices", "own", "pinned_bss", "pinned_rodata", "ring", "visit", "visits"]);
+        expect(obj.map("own").isPinned).toBe(true);
+        using pinned = objectGet({ path: join(all, "visit") });
+        expect(progInfo(pinned).id).toBe(progInfo(obj.program("visit").fd).id);
+        obj.unpinPrograms(apart);
+        obj.unpin(all);
+        expect([pinsIn(apart), pinsIn(all)]).toEqual([[], []]);
+        expect(() => obj.unpin(all)).toThrow(/ENOENT/);
+        expect(runFilter(obj, "visit")).toBe(1);
+      });
+    });
+  });
+
+  it("are all taken back when one cannot be made", async () => {
+    await withBpfFs(async (root) => {
+      await withLoaded("pinned", programs, (obj) => {
+        obj.map("own").pin(`${root}/visit`);
+        // The maps come first; `own` is pinned elsewhere, or the program's name is taken.
+        expect(() => obj.pin(root)).toThrow(StateError);
+        expect(pinsIn(root)).toEqual(["visit"]);
+        obj.map("own").unpin();
+      });
+      await withLoaded("pinned", programs, (obj) => {
+        obj.program("visit").pin(`${root}/visit`);
+        expect(() => obj.pin(root)).toThrow(/program visit.*EEXIST/);
+        expect(pinsIn(root)).toEqual(["visit"]);
+        expect(obj.maps.some(({ isPinned }) => isPinned)).toBe(false);
+      });
+    });
   });
 });

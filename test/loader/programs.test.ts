@@ -4,14 +4,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { Btf } from "../../src/btf/index.js";
 import { BpfObject } from "../../src/index.js";
-import { fixturePath, runFilter, runSyscall, withLoaded } from "../support/fixtures.js";
+import { fixturePath, only, runFilter, runSyscall, withLoaded } from "../support/fixtures.js";
 import { kernelDescribe } from "../support/needs.js";
-
-function only(...names: string[]): (obj: BpfObject) => void {
-  return (obj) => {
-    for (const program of obj.programs) program.autoload = names.includes(program.name);
-  };
-}
 
 kernelDescribe("sub-programs", { needs: ["socket_filter", "array_mmap"] }, () => {
   it("are linked, static and global ones, shared by several programs", async () => {

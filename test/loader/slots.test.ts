@@ -1,8 +1,8 @@
 // Maps that the object fills itself, by what programs find in them.
 
 import { expect, it } from "vitest";
-import { type BpfObject, BpfObject as Objects, StateError, SystemCallError } from "../../src/index.js";
-import { fixturePath, openDescriptors, runFilter, withLoaded } from "../support/fixtures.js";
+import { type BpfObject, StateError, SystemCallError } from "../../src/index.js";
+import { loadError, openDescriptors, runFilter, withLoaded } from "../support/fixtures.js";
 import { kernelDescribe } from "../support/needs.js";
 
 const noEdit = (): void => {};
@@ -12,19 +12,7 @@ function call(obj: BpfObject, slot: number): number {
   return runFilter(obj, "dispatch");
 }
 
-/** What loading throws; everything is closed afterwards. */
-function refusal(edit: (obj: BpfObject) => void): unknown {
-  const obj = Objects.open(fixturePath("slots"));
-  try {
-    edit(obj);
-    obj.loadSync();
-    return undefined;
-  } catch (error) {
-    return error;
-  } finally {
-    obj.close();
-  }
-}
+const refusal = (edit: (obj: BpfObject) => void): unknown => loadError("slots", edit);
 
 kernelDescribe("initial slots", { needs: ["socket_filter", "bloom_filter"] }, () => {
   it("hold the inner maps that the object names, in arrays and hashes of maps", async () => {

@@ -39,6 +39,27 @@ export async function withLoaded<T>(
   }
 }
 
+/** An edit for {@link withLoaded}: only these programs are loaded. */
+export function only(...names: string[]): (obj: BpfObject) => void {
+  return (obj) => {
+    for (const program of obj.programs) program.autoload = names.includes(program.name);
+  };
+}
+
+/** Opens a fixture, lets `edit` change it, loads it; what that throws, and undefined when it did not. All is closed again. */
+export function loadError(name: string, edit: (obj: BpfObject) => void, options?: OpenOptions): unknown {
+  const obj = Objects.open(fixturePath(name), options);
+  try {
+    edit(obj);
+    obj.loadSync();
+    return undefined;
+  } catch (error) {
+    return error;
+  } finally {
+    obj.close();
+  }
+}
+
 /** Runs a loaded socket filter on an empty packet. */
 export function runFilter(obj: BpfObject, program: string): number {
   return progTestRun({ program: obj.program(program).fd, data: new Uint8Array(64) }).returnValue;
