@@ -9,6 +9,9 @@ Counts system calls with the BPF program fixtures/minimal.bpf.c and prints the c
   --seconds N   stop after N seconds
   --pid PID     count only this process`;
 
+/** Seconds: timers of Node.js end at 2^31 - 1 milliseconds, 24 days. */
+const LONGEST_TIMER = 2_147_483;
+
 function main(): void {
   const { values } = parseArgs({
     options: { seconds: { type: "string" }, pid: { type: "string" }, help: { type: "boolean", short: "h" } },
@@ -17,8 +20,8 @@ function main(): void {
     console.log(usage);
     return;
   }
-  const seconds = wholeNumber("--seconds", values.seconds);
-  const pid = wholeNumber("--pid", values.pid);
+  const seconds = wholeNumber("--seconds", values.seconds, LONGEST_TIMER);
+  const pid = wholeNumber("--pid", values.pid, 2 ** 31 - 1);
 
   const obj = BpfObject.open(fileURLToPath(new URL("../fixtures/minimal.bpf.o", import.meta.url)));
   try {
@@ -47,11 +50,11 @@ function main(): void {
   process.on("SIGINT", stop).on("SIGTERM", stop);
 }
 
-function wholeNumber(option: string, text: string | undefined): number | undefined {
+function wholeNumber(option: string, text: string | undefined, most: number): number | undefined {
   if (text === undefined) return undefined;
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 1 || value > 2 ** 31 - 1) {
-    throw new RangeError(`${option} wants a whole number above 0, not ${JSON.stringify(text)}`);
+  if (!Number.isInteger(value) || value < 1 || value > most) {
+    throw new RangeError(`${option} wants a whole number from 1 to ${most}, not ${JSON.stringify(text)}`);
   }
   return value;
 }

@@ -2,7 +2,7 @@
 // which is for maps of callbacks (struct_ops).
 
 import type { Btf, BtfValue } from "../btf/index.js";
-import { StateError, UnsupportedError } from "../errors.js";
+import { ArgumentError, StateError, UnsupportedError } from "../errors.js";
 import { attachStructOps, type StructOpsLink } from "../link/index.js";
 import { BpfMap as PlainMap } from "../map/index.js";
 import type { MapSpec, ProgramSpec } from "../object/index.js";
@@ -21,6 +21,7 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
   #members: StructOpsMembers | undefined;
   #value: Uint8Array | undefined;
   #autoattach = true;
+  #exclusiveProgram: BpfProgram | undefined;
 
   /** @internal */
   constructor(
@@ -66,6 +67,25 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
   }
   set autoattach(autoattach: boolean) {
     this.#autoattach = autoattach;
+  }
+
+  /**
+   * The only program of the object that may use the map, recognised by the SHA-256 of its instructions; the kernel
+   * refuses to load any other one that refers to it. Settable until prepare() or load(); undefined: every program.
+   * Linux 6.18. libbpf: `bpf_map__set_exclusive_program`, `bpf_map__exclusive_program`.
+   *
+   * @throws ArgumentError for what is no program of this object, StateError after prepare()
+   */
+  get exclusiveProgram(): BpfProgram | undefined {
+    return this.#exclusiveProgram;
+  }
+  set exclusiveProgram(program: BpfProgram | undefined) {
+    this.edit("exclusiveProgram");
+    if (program !== undefined && this.#programOf(program.spec) !== program) {
+      throw new ArgumentError("exclusiveProgram must be a program of the same object", this.where);
+    }
+    if (this.isStructOps) throw new UnsupportedError("a struct_ops map has no program that uses it", this.where);
+    this.#exclusiveProgram = program;
   }
 
   /**

@@ -1,7 +1,7 @@
 // A program of an object with everything a user does to it: the declaration and descriptor of the floor below, and
 // attaching.
 
-import { ArgumentError, UnsupportedError } from "../errors.js";
+import { ArgumentError, addLocation, SystemCallError, UnsupportedError } from "../errors.js";
 import {
   attachCgroup,
   attachIter,
@@ -34,7 +34,7 @@ import {
 import type { BpfMap } from "../map/index.js";
 import type { AttachTypeName, ProgramSpec } from "../object/index.js";
 import { type LoadSteps, ProgramHandle } from "../program/index.js";
-import type { FdLike } from "../syscall/index.js";
+import { Errno, type FdLike, progAssocStructOps } from "../syscall/index.js";
 import { runInPlace } from "./steps.js";
 
 /** What a clone has of its own; the rest is as the program has it. libbpf: `struct bpf_prog_load_opts`. */
@@ -197,6 +197,30 @@ export class BpfProgram extends ProgramHandle {
   /** Runs a socket filter (Linux 3.19) or sk_reuseport program (4.19) on a socket, given by its descriptor. */
   attachSocket(socket: FdLike): BpfLink {
     return this.#own(attachSocket(this, socket));
+  }
+
+  /**
+   * Says which struct_ops map the program belongs to, for kernel functions that ask; for programs that are no callbacks
+   * themselves. The program keeps the map, and can have only one. Linux 7.0. libbpf: `bpf_program__assoc_struct_ops`.
+   *
+   * @throws ArgumentError for a map that is no struct_ops, or a program that is one, StateError while one of the two is
+   *   not loaded, SystemCallError EBUSY when it belongs to another map, UnsupportedError on older kernels
+   */
+  assocStructOps(map: { readonly name: string; readonly isStructOps: boolean; readonly fd: number }): void {
+    const place = { file: this.file, program: this.name };
+    if (this.type === "struct_ops") throw new ArgumentError("a callback belongs to its own struct_ops map", place);
+    if (!map.isStructOps) throw new ArgumentError(`map ${map.name} is no struct_ops map`, place);
+    const { descriptor } = this;
+    try {
+      progAssocStructOps({ program: descriptor, map: map.fd });
+    } catch (error) {
+      // The kernel refuses flags and commands that it does not know in this way; there are no flags.
+      if (!(error instanceof SystemCallError) || error.errno !== Errno.EINVAL) throw addLocation(error, place);
+      throw new UnsupportedError("this kernel cannot tie programs to struct_ops maps; that came with Linux 7.0", {
+        ...place,
+        cause: error,
+      });
+    }
   }
 
   /** Links of this program that are attached, in the order in which they were made. */

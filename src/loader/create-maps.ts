@@ -2,11 +2,11 @@
 
 import { ArgumentError, addLocation, SystemCallError } from "../errors.js";
 import { log } from "../log.js";
-import type { BpfMap } from "../map/index.js";
 import { mapTypeRule } from "../map/index.js";
 import { MapFlag, type MapSpec, MapType, mapTypeName } from "../object/index.js";
 import {
   type FileDescriptor,
+  type MapCreateOptions,
   MappedRegion,
   mapFreeze,
   mapLookup,
@@ -15,20 +15,29 @@ import {
   possibleCpuCount,
 } from "../syscall/index.js";
 import { shareArena } from "./arena.js";
+import type { BpfMap } from "./bpf-map.js";
 import { createWithFallBacks } from "./fall-backs.js";
 import { kernelName } from "./kernel-name.js";
 import type { LoadPins } from "./load-pins.js";
 import { fillMapSlots } from "./map-slots.js";
 
+/** What maps are created with. */
+export interface MapCreation {
+  readonly objectBtf: FileDescriptor | undefined;
+  readonly pins: LoadPins;
+  /** The hash of the only program that may use a map. */
+  readonly exclusiveHash: (map: BpfMap) => Uint8Array | undefined;
+}
+
 /** Creates all maps whose autocreate is on. What must be closed is registered with each map itself. */
-export function createMaps(maps: readonly BpfMap[], objectBtf: FileDescriptor | undefined, pins: LoadPins): void {
+export function createMaps(maps: readonly BpfMap[], creation: MapCreation): void {
   const bySpec = new Map(maps.map((map) => [map.spec, map]));
   const done = new Set<BpfMap>();
   const once = (map: BpfMap): void => {
     if (done.has(map) || !map.autocreate) return;
     done.add(map);
     try {
-      createMap(map, objectBtf, pins, bySpec);
+      createMap(map, creation, bySpec);
     } catch (error) {
       throw addLocation(error, { map: map.name, section: map.sectionName });
     }
@@ -40,13 +49,9 @@ export function createMaps(maps: readonly BpfMap[], objectBtf: FileDescriptor | 
   }
 }
 
-function createMap(
-  map: BpfMap,
-  objectBtf: FileDescriptor | undefined,
-  pins: LoadPins,
-  bySpec: ReadonlyMap<MapSpec, BpfMap>,
-): void {
+function createMap(map: BpfMap, creation: MapCreation, bySpec: ReadonlyMap<MapSpec, BpfMap>): void {
   const { spec } = map;
+  const { pins } = creation;
   // An existing map has the size that it has.
   if (!map.reused) settleSize(spec);
   pins.find(map);
@@ -56,7 +61,7 @@ function createMap(
     pins.keep(map);
     return;
   }
-  map.setCreated(createWithInner(map, objectBtf));
+  map.setCreated(createWithInner(map, creation));
   if (spec.dataKind !== undefined) fillData(map);
   if (spec.type === MapType.arena) shareArena(map, { fill: true });
   fillMapSlots(map, bySpec);
@@ -81,22 +86,22 @@ function ringSize(bytes: number, page: number): number {
   return size;
 }
 
-function createWithInner(
-  { spec, inner, innerTemplate }: BpfMap,
-  objectBtf: FileDescriptor | undefined,
-): FileDescriptor {
-  if (innerTemplate !== undefined) return create(spec, objectBtf, innerTemplate);
-  if (inner === undefined) return create(spec, objectBtf, undefined);
+function createWithInner(map: BpfMap, { objectBtf, exclusiveHash }: MapCreation): FileDescriptor {
+  const { spec, inner, innerTemplate } = map;
+  const exclusiveProgramHash = exclusiveHash(map);
+  if (innerTemplate !== undefined || inner === undefined) {
+    return create(spec, objectBtf, { innerMap: innerTemplate, exclusiveProgramHash });
+  }
   // The kernel copies the definition of an example and forgets the example.
   settleSize(inner.spec);
-  using template = create(inner.spec, objectBtf, undefined);
-  return create(spec, objectBtf, template);
+  using innerMap = create(inner.spec, objectBtf, {});
+  return create(spec, objectBtf, { innerMap, exclusiveProgramHash });
 }
 
 function create(
   spec: MapSpec,
   objectBtf: FileDescriptor | undefined,
-  innerMap: FileDescriptor | undefined,
+  more: Pick<MapCreateOptions, "innerMap" | "exclusiveProgramHash">,
 ): FileDescriptor {
   const rule = mapTypeRule(mapTypeName(spec.type) ?? spec.type);
   const options = {
@@ -108,7 +113,8 @@ function create(
     flags: spec.flags,
     mapExtra: spec.mapExtra,
     numaNode: spec.numaNode === 0 ? undefined : spec.numaNode,
-    innerMap,
+    ifindex: spec.ifindex,
+    ...more,
   };
   const types =
     objectBtf === undefined || rule.noBtf === true

@@ -111,6 +111,11 @@ export function createWithFallBacks(wanted: MapCreateOptions, spec: MapSpec): Fi
     if (spec.dataKind !== undefined && asksKernel("global_data")) {
       throw new UnsupportedError("this kernel has no global variables; they came with Linux 5.2", { cause: error });
     }
+    if (options.exclusiveProgramHash !== undefined && error.errno === Errno.E2BIG) {
+      throw new UnsupportedError("this kernel has no maps for one program alone; they came with Linux 6.18", {
+        cause: error,
+      });
+    }
     const adapted = adaptMap(options, spec, asksKernel);
     if (adapted === options) throw error;
     options = adapted;

@@ -12,6 +12,7 @@ import { cloneContextFunctions, hasArgCtxTags } from "./arg-ctx.js";
 import type { BpfMap } from "./bpf-map.js";
 import type { BpfProgram } from "./bpf-program.js";
 import { createMaps } from "./create-maps.js";
+import { exclusiveHash } from "./exclusive.js";
 import { fillKconfig } from "./extern-kconfig.js";
 import { findKernelSymbols, type KernelSymbolTable } from "./extern-ksyms.js";
 import { loadObjectBtf } from "./load-btf.js";
@@ -101,8 +102,11 @@ export function prepareObject(context: LoadContext, opened: Opened): PreparedObj
 
   createMaps(
     maps.filter((map) => !map.isStructOps),
-    opened.btf,
-    opened.pins,
+    {
+      objectBtf: opened.btf,
+      pins: opened.pins,
+      exclusiveHash: (map) => exclusiveHash(map, programs, maps),
+    },
   );
   for (const map of maps) {
     const table = structOps.tables.get(map.spec);

@@ -145,6 +145,28 @@ export class MapDeclaration {
   }
 
   /**
+   * Network device (its index) that keeps the map, for programs that are offloaded to it; 0 for none. Settable until
+   * load. Linux 4.16; libbpf: `bpf_map__ifindex`, `bpf_map__set_ifindex`.
+   */
+  get ifindex(): number {
+    return this.#spec.ifindex ?? 0;
+  }
+  set ifindex(ifindex: number) {
+    this.edit("ifindex");
+    this.#spec.ifindex = checkU32(ifindex, "ifindex");
+  }
+
+  /** Type of a key in {@link btf}; 0 where none is declared. libbpf: `bpf_map__btf_key_type_id`. */
+  get keyTypeId(): number {
+    return this.#spec.keyTypeId;
+  }
+
+  /** Type of a value in {@link btf}; for data sections the DATASEC, 0 where none is declared. libbpf: `bpf_map__btf_value_type_id`. */
+  get valueTypeId(): number {
+    return this.#spec.valueTypeId;
+  }
+
+  /**
    * What the inner maps of a map of maps are like; undefined for other maps, where the object does not say (then
    * `setInnerMap` has to), and once `setInnerMap` was called. libbpf: `bpf_map__inner_map`.
    */

@@ -93,19 +93,29 @@ export class MapHandle extends MapDeclaration {
     this.forgetInner();
   }
 
-  /** A copy of a data section's initial contents; undefined for other maps. libbpf: `bpf_map__initial_value`. */
+  /**
+   * A copy of a data section's initial contents (for an arena, of its variables); undefined for other maps. Those of a
+   * struct_ops map are `structOps`. libbpf: `bpf_map__initial_value`.
+   */
   get initialValue(): Uint8Array | undefined {
     return this.spec.initialValue?.slice();
   }
 
   /**
-   * Replaces the initial contents of a data section, all of it. libbpf: `bpf_map__set_initial_value`.
+   * Replaces the initial contents of a data section, or of an arena's variables, all of it; those of `.kconfig` are the
+   * kernel's. libbpf: `bpf_map__set_initial_value`.
    *
-   * @throws ArgumentError unless `bytes` has exactly `valueSize` bytes, StateError after load
+   * @throws ArgumentError unless `bytes` has exactly as many bytes, StateError after prepare() or load()
    */
   setInitialValue(bytes: Uint8Array): void {
     this.edit("the initial value");
-    const { initialValue } = this.spec;
+    const { initialValue, dataKind } = this.spec;
+    if (dataKind === "kconfig") {
+      throw new ArgumentError("the values of .kconfig are filled in by load()", {
+        ...this.where,
+        hint: "give others by the option kconfig of open()",
+      });
+    }
     if (initialValue === undefined) throw new ArgumentError("only data sections have an initial value", this.where);
     if (!(bytes instanceof Uint8Array) || bytes.length !== initialValue.length) {
       throw new ArgumentError(`the initial value must be a Uint8Array of ${initialValue.length} bytes`, this.where);

@@ -168,6 +168,8 @@ export interface MapSpec {
   flags: number;
   mapExtra: bigint;
   numaNode: number;
+  /** Network device of an offloaded map. */
+  ifindex?: number;
   /** LIBBPF_PIN_NONE (0) or LIBBPF_PIN_BY_NAME (1). */
   readonly pinning: 0 | 1;
   /** BTF ids in the object's BTF; 0 when unknown. For data maps `valueTypeId` is the DATASEC. */

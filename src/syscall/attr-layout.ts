@@ -42,6 +42,7 @@ export const BpfCommand = {
   LINK_DETACH: 34,
   PROG_BIND_MAP: 35,
   TOKEN_CREATE: 36,
+  PROG_ASSOC_STRUCT_OPS: 38,
 } as const;
 
 export type BpfCommandName = keyof typeof BpfCommand;
@@ -273,4 +274,5 @@ export const linkDetachLayout = layout(4, { link_fd: ["fd", 0] });
 export const enableStatsLayout = layout(4, { type: ["u32", 0] });
 export const iterCreateLayout = layout(8, { link_fd: ["fd", 0], flags: ["u32", 4] });
 export const progBindMapLayout = layout(12, { prog_fd: ["fd", 0], map_fd: ["fd", 4], flags: ["u32", 8] });
+export const progAssocStructOpsLayout = layout(12, { map_fd: ["fd", 0], prog_fd: ["fd", 4], flags: ["u32", 8] });
 export const tokenCreateLayout = layout(8, { flags: ["u32", 0], bpffs_fd: ["fd", 4] });

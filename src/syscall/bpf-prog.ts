@@ -2,7 +2,13 @@
 
 import { ArgumentError } from "../errors.js";
 import { checkInteger } from "./attr.js";
-import { progBindMapLayout, progLoadLayout, rawTracepointLayout, testRunLayout } from "./attr-layout.js";
+import {
+  progAssocStructOpsLayout,
+  progBindMapLayout,
+  progLoadLayout,
+  rawTracepointLayout,
+  testRunLayout,
+} from "./attr-layout.js";
 import { attrOf, bpf, bpfFd, tokenFlag, tryBpf, tryBpfAsync } from "./bpf-call.js";
 import type { Capability } from "./capabilities.js";
 import { Errno } from "./errno.js";
@@ -285,4 +291,22 @@ export function progBindMap({
   flags?: number | undefined;
 }): void {
   bpf("PROG_BIND_MAP", progBindMapLayout, { prog_fd: program, map_fd: map, flags });
+}
+
+/**
+ * Tells kernel functions that a program calls which struct_ops map it belongs to; the program keeps the map. Only one map
+ * at a time: EBUSY for another one. BPF_PROG_ASSOC_STRUCT_OPS, Linux 7.0; libbpf: `bpf_prog_assoc_struct_ops`.
+ *
+ * @throws SystemCallError
+ */
+export function progAssocStructOps({
+  program,
+  map,
+  flags,
+}: {
+  program: FdLike;
+  map: FdLike;
+  flags?: number | undefined;
+}): void {
+  bpf("PROG_ASSOC_STRUCT_OPS", progAssocStructOpsLayout, { map_fd: map, prog_fd: program, flags });
 }

@@ -58,6 +58,7 @@ export {
   type LogOptions,
   type ProgLoadOptions,
   type ProgLoadResult,
+  progAssocStructOps,
   progBindMap,
   progLoad,
   progLoadAsync,

@@ -95,6 +95,7 @@ describe("without privileges", () => {
 describe("wrong options", () => {
   it.each([
     ["--seconds", "soon"],
+    ["--seconds", "2147484"],
     ["--secnds", "3"],
   ])("%s %s give one line", { timeout }, (...args) => {
     const { status, stderr } = spawnSync(process.execPath, [...scriptArguments("examples/minimal.ts"), ...args], {

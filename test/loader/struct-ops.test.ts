@@ -1,9 +1,10 @@
 // struct_ops by its effect: a TCP congestion control that connections in a namespace of the test's own choose by name.
 
 import { afterEach, describe, expect, it } from "vitest";
-import { BpfObject, SystemCallError } from "../../src/index.js";
-import { fixturePath, withLoaded } from "../support/fixtures.js";
-import { kernelDescribe } from "../support/needs.js";
+import { BpfMap, BpfObject, SystemCallError } from "../../src/index.js";
+import { mapInfo, objectIds } from "../../src/syscall/index.js";
+import { eventually, fixturePath, withLoaded } from "../support/fixtures.js";
+import { kernelDescribe, kernelIt } from "../support/needs.js";
 import { withTcpNetwork } from "../support/tcp.js";
 
 const tables = ["plain", "linked", "replacement", "optional", "impossible"];
@@ -224,3 +225,43 @@ kernelDescribe("struct_ops with links", { needs: ["struct_ops_link", "netns"] },
     withTcpNetwork((tcp) => expect(tcp.available()).not.toContain("bpfkit_linked"));
   });
 });
+
+kernelDescribe("programs that belong to struct_ops", { needs: ["assoc_struct_ops", "struct_ops_link"] }, () => {
+  it("keep their map, and have no other one", async () => {
+    using outside = BpfObject.open(fixturePath("nobtf"));
+    outside.loadSync();
+    const program = outside.program("count_runs");
+    const id = await withLoaded("struct_ops", only("linked", "replacement"), (obj) => {
+      expect(() => program.assocStructOps(outside.map("nobtf.bss"))).toThrow(/map nobtf\.bss is no struct_ops map/);
+      expect(() => obj.program("first_init").assocStructOps(obj.map("linked"))).toThrow(
+        /a callback belongs to its own/,
+      );
+      program.assocStructOps(obj.map("linked"));
+      program.assocStructOps(obj.map("linked"));
+      expect(code(() => program.assocStructOps(obj.map("replacement")))).toMatchObject({
+        code: "SYSCALL",
+        errnoName: "EBUSY",
+        location: { program: "count_runs" },
+      });
+      return mapInfo(obj.map("linked").fd).id;
+    });
+    // The object is closed, and its map is still there, until the program goes.
+    BpfMap.openById(id).close();
+    outside.close();
+    const gone = await eventually(() => [...objectIds("map")].every((each) => each !== id));
+    expect(gone).toBe(true);
+  });
+});
+
+kernelIt(
+  "kernels that cannot tie programs to struct_ops say so",
+  { needs: ["virtual_machine", "struct_ops", "netns"] },
+  async () => {
+    using outside = BpfObject.open(fixturePath("nobtf"));
+    outside.loadSync();
+    await withLoaded("struct_ops", only("plain"), (obj) => {
+      const result = code(() => outside.program("count_runs").assocStructOps(obj.map("plain")));
+      if (result !== "nothing was thrown") expect(result).toMatchObject({ code: "UNSUPPORTED" });
+    });
+  },
+);

@@ -39,6 +39,7 @@ export const features = {
   bloom_filter: { what: "bloom filter map", since: "5.16", probe: maps.bloomProbe },
   arena: { what: "arena map", since: "6.9", probe: maps.arenaProbe },
   prog_bind_map: { what: "binding maps to programs", since: "5.10", probe: maps.bindMapProbe },
+  exclusive_map: { what: "maps for one program alone", since: "6.18", probe: maps.exclusiveMapProbe },
   pin_path_fd: { what: "pinning below a directory given by descriptor", since: "6.5", probe: maps.pinPathFdProbe },
   memcg_account: {
     what: "memory charged to the control group, not to RLIMIT_MEMLOCK (seen by bpf_ktime_get_coarse_ns)",
@@ -111,6 +112,7 @@ export const features = {
   cgroup_anchors: { what: "order of programs on control groups", since: "6.16", probe: net.cgroupProbe("before") },
   struct_ops: { what: "struct_ops (TCP congestion control)", since: "5.6", probe: net.structOpsProbe(0) },
   struct_ops_link: { what: "links of struct_ops", since: "6.4", probe: net.structOpsProbe(1 << 13) },
+  assoc_struct_ops: { what: "programs tied to struct_ops maps", since: "7.0", probe: maps.assocStructOpsProbe },
   sched_ext: { what: "schedulers as struct_ops", since: "6.12", probe: net.schedExtProbe },
 } as const satisfies Readonly<Record<string, Feature>>;
 

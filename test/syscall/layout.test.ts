@@ -51,6 +51,7 @@ const rows: Record<string, Row> = {
   enableStats: { layout: attrs.enableStatsLayout, of: "attr", inside: "enable_stats" },
   iterCreate: { layout: attrs.iterCreateLayout, of: "attr", inside: "iter_create" },
   progBindMap: { layout: attrs.progBindMapLayout, of: "attr", inside: "prog_bind_map" },
+  progAssocStructOps: { layout: attrs.progAssocStructOpsLayout, of: "attr", inside: "prog_assoc_struct_ops" },
   tokenCreate: { layout: attrs.tokenCreateLayout, of: "attr", inside: "token_create" },
 
   "link plain": linkRow(link.plain),

@@ -76,6 +76,36 @@ export function pinPathFdProbe(): void {
   });
 }
 
+/** BPF_MAP_CREATE with the hash of a program. */
+export function exclusiveMapProbe(): void {
+  const fields = [
+    [0, "u32", 2],
+    [4, "u32", 4],
+    [8, "u32", 8],
+    [12, "u32", 1],
+    [80, "u64", new Uint8Array(32)],
+    [88, "u32", 32],
+  ] as const;
+  withDescriptors((own) => void own(bpf(0, 92, fields, "map for one program")));
+}
+
+/** BPF_PROG_ASSOC_STRUCT_OPS: where the command is known, other things than the command are wrong. */
+export function assocStructOpsProbe(): void {
+  try {
+    bpf(
+      38,
+      12,
+      [
+        [0, "u32", 0xffff_ffff],
+        [4, "u32", 0xffff_ffff],
+      ],
+      "PROG_ASSOC_STRUCT_OPS",
+    );
+  } catch (error) {
+    if (!(error instanceof ProbeError) || error.message.endsWith(": EINVAL")) throw error;
+  }
+}
+
 /** BPF_PROG_BIND_MAP. */
 export function bindMapProbe(): void {
   withDescriptors((own) => {
