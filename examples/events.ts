@@ -23,7 +23,10 @@ async function main(): Promise<void> {
     return;
   }
   const seconds = values.seconds === undefined ? Number.POSITIVE_INFINITY : Number(values.seconds);
-  if (!(seconds > 0)) throw new RangeError("--seconds wants a number above 0");
+  // Timers of Node.js end at 2^31 - 1 milliseconds.
+  if (!(seconds > 0) || (values.seconds !== undefined && seconds > 2_147_483)) {
+    throw new RangeError("--seconds wants a number above 0 and up to 2147483");
+  }
 
   using obj = BpfObject.open(fileURLToPath(new URL("../fixtures/events.bpf.o", import.meta.url)));
   await obj.load();

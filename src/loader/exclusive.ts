@@ -12,7 +12,7 @@ import { resolveMaps } from "./resolve-maps.js";
  * SHA-256 over the instructions as the kernel will get them, computed as it does (`bpf_prog_calc_tag`): descriptors of maps
  * and offsets into them count as 0, because they are different each time. So it can be told before the maps exist.
  */
-export function programHash({ insns, ...linked }: LinkedProgram, maps: readonly BpfMap[]): Uint8Array {
+function programHash({ insns, ...linked }: LinkedProgram, maps: readonly BpfMap[]): Uint8Array {
   const copy = insns.slice();
   const specs = maps.map(({ spec }) => spec);
   // Maps that will not exist leave poison behind, which counts.
