@@ -14,11 +14,10 @@ import { cloneSteps } from "./clone.js";
 import { loadPrepared } from "./load.js";
 import { refuseUntyped } from "./load-program.js";
 import { type Pin, pathOfMap, pinAll, pinsOfMaps, pinsOfPrograms, unpinAll } from "./object-pins.js";
+import { type ObjectState, requireState } from "./object-state.js";
 import { type OpenInput, type OpenOptions, readInput } from "./open-input.js";
 import { Opened, type PreparedObject, prepareObject } from "./prepare.js";
 import { runInPlace, runOffLoop } from "./steps.js";
-
-type State = "open" | "prepared" | "loading" | "loaded" | "failed" | "closed";
 
 /**
  * A compiled BPF object (`.bpf.o`).
@@ -37,7 +36,7 @@ export class BpfObject implements Disposable {
   readonly #spec: ObjectSpec;
   readonly #opened = new Opened();
   #prepared: PreparedObject | undefined;
-  #state: State = "open";
+  #state: ObjectState = "open";
   /** Loads on other threads, which look at descriptors by number. */
   #busy = 0;
 
@@ -404,17 +403,8 @@ export class BpfObject implements Disposable {
     withLocation({ file: this.#input.file }, body);
   }
 
-  #require(what: string, ...states: readonly State[]): void {
-    if (states.includes(this.#state)) return;
-    const reasons: Readonly<Record<State, string>> = {
-      open: `cannot ${what} before ${states.includes("prepared") ? "prepare() or load()" : "load()"}`,
-      prepared: states.includes("loaded") ? `cannot ${what} before load()` : "the object was prepared already",
-      loading: "load() has not ended yet",
-      loaded: "the object was loaded already",
-      failed: "prepare() or load() failed before; open the object anew",
-      closed: "the object was used after close()",
-    };
-    throw new StateError(reasons[this.#state], { file: this.#input.file });
+  #require(what: string, ...allowed: readonly ObjectState[]): void {
+    requireState(this.#state, allowed, { what, file: this.#input.file });
   }
 }
 
