@@ -65,7 +65,7 @@ export interface PreparedObject {
 
 /** What preparing opens besides the maps, which own themselves. */
 export class Opened {
-  readonly modules = new ModuleBtfs(() => loadKernelBtf("the types of kernel modules"));
+  modules = listModules();
   readonly pins = new LoadPins();
   /** The object's type information in the kernel; undefined when it has none or the kernel refused it. */
   btf: FileDescriptor | undefined;
@@ -75,13 +75,20 @@ export class Opened {
   /** Everything was loaded: the pins stay. */
   complete(): void {
     this.pins.complete();
-    if (!this.modulesUsed) this.modules.close();
+    if (this.modulesUsed) return;
+    this.modules.close();
+    // Clones may look again.
+    this.modules = listModules();
   }
 
   close(): void {
     this.modules.close();
     this.btf?.close();
   }
+}
+
+function listModules(): ModuleBtfs {
+  return new ModuleBtfs(() => loadKernelBtf("the types of kernel modules"));
 }
 
 /** Throws at the first failure; `opened` and the maps that exist by then are the caller's to close. */
