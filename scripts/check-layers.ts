@@ -22,6 +22,7 @@ export const rooms: readonly Room[] = [
   { name: "errors.ts", floor: 1, core: true },
   { name: "log.ts", floor: 1, core: true },
   { name: "near-names.ts", floor: 1, core: true },
+  { name: "glob.ts", floor: 1, core: true },
   { name: "unknown-names.ts", floor: 2, core: true },
   { name: "elf", floor: 2, core: true },
   { name: "syscall", floor: 2, core: false },

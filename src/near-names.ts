@@ -3,17 +3,25 @@
 /** Text to append to "no such name": near names if there are any, else a few that exist, else nothing. */
 export function nearNames(wanted: string, known: Iterable<string>): string {
   const names = [...known];
-  const limit = Math.max(2, Math.floor(wanted.length / 3));
-  const near = names
-    .map((name) => ({ name, distance: editDistance(wanted.toLowerCase(), name.toLowerCase(), limit) }))
-    .filter(({ distance }) => distance <= limit)
-    .sort((a, b) => a.distance - b.distance)
-    .slice(0, 3)
-    .map(({ name }) => name);
-  if (near.length > 0) return `; did you mean ${near.join(" or ")}?`;
+  const near = didYouMean(wanted, names);
+  if (near !== "") return near;
   if (names.length === 0) return "; there are none";
   const shown = names.slice(0, 8).join(", ");
   return `; there are: ${shown}${names.length > 8 ? `, … (${names.length} in all)` : ""}`;
+}
+
+/** The same for lists too long to be shown (the kernel's functions): near names or nothing. */
+export function didYouMean(wanted: string, known: Iterable<string>): string {
+  const limit = Math.max(2, Math.floor(wanted.length / 3));
+  const text = wanted.toLowerCase();
+  const near: { readonly name: string; readonly distance: number }[] = [];
+  for (const name of known) {
+    const distance = editDistance(text, name.toLowerCase(), limit);
+    if (distance <= limit) near.push({ name, distance });
+  }
+  if (near.length === 0) return "";
+  const names = near.sort((a, b) => a.distance - b.distance).slice(0, 3);
+  return `; did you mean ${names.map(({ name }) => name).join(" or ")}?`;
 }
 
 /** Levenshtein distance, or anything above `limit` once it is sure to exceed that. */
@@ -22,10 +30,14 @@ function editDistance(a: string, b: string, limit: number): number {
   let previous = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {
     const row = [i];
+    let least = i;
     for (let j = 1; j <= b.length; j++) {
       const substituted = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      row.push(Math.min(substituted, previous[j]! + 1, row[j - 1]! + 1));
+      const distance = Math.min(substituted, previous[j]! + 1, row[j - 1]! + 1);
+      row.push(distance);
+      least = Math.min(least, distance);
     }
+    if (least > limit) return limit + 1;
     previous = row;
   }
   return previous[b.length]!;

@@ -1,17 +1,19 @@
 // The kernel's tracing files. Where nobody mounted tracefs (containers, this project's own test machine), it is mounted
-// for this process alone, without a place in the directory tree, and only for the moment of reading.
+// for this process alone, without a place in the directory tree, and only for the moment.
 
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { appendFileSync, existsSync, readdirSync, readFileSync } from "node:fs";
 import { SystemCallError, UnsupportedError } from "../errors.js";
-import { type FileDescriptor, listAt, mountDetached, readFileAt } from "../syscall/index.js";
+import { type FileDescriptor, fileFailure, listAt, mountDetached, readFileAt, writeFileAt } from "../syscall/index.js";
 
 /** Where tracefs is looked for, in this order. */
 const ROOTS = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 
-/** Read access to tracefs; paths are relative to its root. */
+/** Access to tracefs; paths are relative to its root. */
 export interface TraceFs {
   /** The text of a file, or undefined when there is none. */
   read(path: string): string | undefined;
+  /** Writes a line behind what an existing file has, with one write. @throws SystemCallError */
+  append(path: string, line: string): void;
   /** Names in a directory, or undefined when there is none. */
   list(path: string): string[] | undefined;
 }
@@ -44,6 +46,13 @@ function mountedTraceFs(root: string): TraceFs {
   return {
     read: (path) => absentAsUndefined(() => readFileSync(`${root}/${path}`, "utf8")),
     list: (path) => absentAsUndefined(() => readdirSync(`${root}/${path}`)),
+    append: (path, line) => {
+      try {
+        appendFileSync(`${root}/${path}`, `${line}\n`);
+      } catch (cause) {
+        throw fileFailure("write", path, cause);
+      }
+    },
   };
 }
 
@@ -51,6 +60,7 @@ function detachedTraceFs(root: FileDescriptor): TraceFs {
   return {
     read: (path) => absentAsUndefined(() => new TextDecoder().decode(readFileAt(root, path))),
     list: (path) => absentAsUndefined(() => listAt(root, path)),
+    append: (path, line) => writeFileAt(root, path, new TextEncoder().encode(`${line}\n`), { append: true }),
   };
 }
 

@@ -13,7 +13,11 @@ const PROG_TYPE_TRACEPOINT = 5;
 const HELPER_GET_ATTACH_COOKIE = 174;
 
 /** What the kernel puts before the name of a system call's entry, by Node's name of the machine. */
-const syscallPrefixes: Readonly<Record<string, string>> = { x64: "__x64_", arm64: "__arm64_" };
+const syscallPrefixes: Readonly<Record<string, string>> = {
+  x64: "__x64_",
+  arm64: "__arm64_",
+  riscv64: "__riscv_",
+};
 
 /** The values by name. 0 stands for a kernel version that cannot be told. */
 export const virtualValues: ReadonlyMap<string, () => number> = new Map([
@@ -56,4 +60,13 @@ function hasSyscallWrapper(): boolean {
   } catch {
     return false;
   }
+}
+
+/**
+ * The kernel's symbol for the entry of a system call, such as `__x64_sys_openat` (libbpf.md 2.3, ksyscall). Native ABI only.
+ */
+export function syscallSymbol(name: string): string {
+  const prefix = syscallPrefixes[arch];
+  const wrapped = prefix !== undefined && virtualValues.get("LINUX_HAS_SYSCALL_WRAPPER")?.() === 1;
+  return wrapped ? `${prefix}sys_${name}` : `__se_sys_${name}`;
 }

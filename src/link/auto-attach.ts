@@ -4,6 +4,8 @@ import { ObjectError, UnsupportedError } from "../errors.js";
 import type { AutoAttachRule } from "../object/index.js";
 import type { ProgramHandle } from "../program/index.js";
 import { attachIter } from "./iter.js";
+import { attachKprobe, attachKsyscall } from "./kprobe.js";
+import { attachKprobeMulti } from "./kprobe-multi.js";
 import type { BpfLink } from "./link.js";
 import { attachRawTracepoint } from "./raw-tracepoint.js";
 import { attachTrace } from "./trace.js";
@@ -24,6 +26,29 @@ const rules: Readonly<Partial<Record<AutoAttachRule, Rule>>> = {
       if (slash <= 0 || slash === target.length - 1) throw malformed(program, "tp/CATEGORY/NAME");
       return attachTracepoint(program, target.slice(0, slash), target.slice(slash + 1));
     },
+  },
+  kprobe: {
+    form: "kprobe/FUNCTION[+OFFSET]",
+    attach: (program, target) => {
+      const [, name, offset] = /^([A-Za-z0-9_.]+)(?:\+(0x[0-9a-fA-F]+|[0-9]+))?$/.exec(target) ?? [];
+      const onReturn = isReturn(program);
+      if (name === undefined || (onReturn && offset !== undefined)) {
+        throw malformed(program, onReturn ? "kretprobe/FUNCTION" : "kprobe/FUNCTION[+OFFSET]");
+      }
+      return attachKprobe(program, name, { return: onReturn, offset: offsetOf(offset) });
+    },
+  },
+  ksyscall: {
+    form: "ksyscall/NAME",
+    attach: (program, target) => attachKsyscall(program, target, { return: isReturn(program) }),
+  },
+  "kprobe-multi": {
+    form: "kprobe.multi/PATTERN",
+    attach: (program, target) => attachKprobeMulti(program, pattern(program, target), { return: isReturn(program) }),
+  },
+  "kprobe-session": {
+    form: "kprobe.session/PATTERN",
+    attach: (program, target) => attachKprobeMulti(program, pattern(program, target)),
   },
   "raw-tp": { form: "raw_tp/NAME", attach: (program, target) => attachRawTracepoint(program, target) },
   trace: { form: "fentry/FUNCTION", attach: (program) => attachTrace(program) },
@@ -52,6 +77,22 @@ export function autoAttach(program: ProgramHandle): BpfLink | undefined {
   }
   if (program.attachTarget === "") throw malformed(program, rule.form);
   return rule.attach(program, program.attachTarget);
+}
+
+/** True for the sections of returns: kretprobe, kretsyscall, uretprobe and their variants. */
+function isReturn(program: ProgramHandle): boolean {
+  return /^(kret|uret)/.test(program.definition?.pattern ?? "");
+}
+
+/** Decimal, octal with a leading 0, or hexadecimal, as C has it. */
+function offsetOf(text: string | undefined): number {
+  if (text === undefined) return 0;
+  return /^0[0-7]+$/.test(text) ? Number.parseInt(text, 8) : Number(text);
+}
+
+function pattern(program: ProgramHandle, target: string): string {
+  if (/^[A-Za-z0-9_.*?]+$/.test(target)) return target;
+  throw malformed(program, `${program.definition?.pattern.slice(0, -1)}/PATTERN`);
 }
 
 function malformed(program: ProgramHandle, form: string): ObjectError {

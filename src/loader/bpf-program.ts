@@ -5,6 +5,9 @@ import { ArgumentError, addLocation, SystemCallError, UnsupportedError } from ".
 import {
   attachCgroup,
   attachIter,
+  attachKprobe,
+  attachKprobeMulti,
+  attachKsyscall,
   attachNetfilter,
   attachNetkit,
   attachNetns,
@@ -19,8 +22,12 @@ import {
   autoAttach,
   BpfLink,
   type CgroupOptions,
+  type FunctionSet,
   type IterLink,
   type IterOptions,
+  type KprobeMultiOptions,
+  type KprobeOptions,
+  type KsyscallOptions,
   type NetfilterOptions,
   type NetkitOptions,
   type PerfEventAttachOptions,
@@ -120,6 +127,27 @@ export class BpfProgram extends ProgramHandle {
       });
     }
     return link === undefined ? undefined : this.#own(link);
+  }
+
+  /**
+   * Attaches to a kernel function by name, or to an address. Linux 4.1; cookies 5.15.
+   * libbpf: `bpf_program__attach_kprobe_opts`.
+   */
+  attachKprobe(place: string | bigint, options?: KprobeOptions): BpfLink {
+    return this.#own(attachKprobe(this, place, options));
+  }
+
+  /** Attaches to a system call such as `"openat"`. Linux 4.1. libbpf: `bpf_program__attach_ksyscall`. */
+  attachKsyscall(name: string, options?: KsyscallOptions): BpfLink {
+    return this.#own(attachKsyscall(this, name, options));
+  }
+
+  /**
+   * Attaches to many kernel functions at once: a pattern such as `"vfs_*"`, names or addresses. Linux 5.18.
+   * libbpf: `bpf_program__attach_kprobe_multi_opts`.
+   */
+  attachKprobeMulti(functions: FunctionSet, options?: KprobeMultiOptions): BpfLink {
+    return this.#own(attachKprobeMulti(this, functions, options));
   }
 
   /**

@@ -77,6 +77,7 @@ export { type FdLike, FileDescriptor, fdNumber } from "./fd.js";
 export { type PollHandle, pollHandle } from "./ffi.js";
 export {
   eventFd,
+  fileFailure,
   isBpfFs,
   makeDirectory,
   onlineCpus,

@@ -25,6 +25,7 @@ const profiles: Readonly<Record<string, Profile>> = {
       kprobe: NO_KPROBES,
       kretprobe: NO_KPROBES,
       kprobe_multi: NO_KPROBES,
+      kprobe_session: NO_KPROBES,
       fentry: POLICY,
       fexit: POLICY,
       fmod_ret: POLICY,

@@ -63,6 +63,7 @@ export const features = {
   kprobe: { what: "kprobes by the perf unit", since: "4.17", probe: tracing.kprobeProbe(0) },
   kretprobe: { what: "kretprobes by the perf unit", since: "4.17", probe: tracing.kprobeProbe(1) },
   kprobe_multi: { what: "kprobe links with many functions", since: "5.18", probe: tracing.kprobeMultiProbe },
+  kprobe_session: { what: "kprobe links for entry and return", since: "6.10", probe: tracing.kprobeSessionProbe },
   uprobe: { what: "uprobes by the perf unit", since: "4.17", probe: tracing.uprobeProbe },
   uprobe_multi: { what: "uprobe links with many places", since: "6.6", probe: tracing.uprobeMultiProbe },
   tracefs: { what: "tracefs with its events, mounted or mountable", since: "4.1", probe: tracing.tracefsProbe },

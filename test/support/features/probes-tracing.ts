@@ -24,6 +24,7 @@ const Attach = {
   traceIter: 28,
   perfEvent: 41,
   kprobeMulti: 42,
+  kprobeSession: 56,
   uprobeMulti: 48,
 } as const;
 
@@ -90,19 +91,23 @@ export function perfLinkProbe(): void {
 }
 
 /** A link with a list of functions. */
-export function kprobeMultiProbe(): void {
-  withDescriptors((own) => {
-    const counter = own(createCounter());
-    const names = struct(8, [[0, "u64", text(getpgidFunction)]]);
-    const program = own(load(Type.kprobe, counter, { expectedAttachType: Attach.kprobeMulti }));
-    own(
-      link(program, 0, Attach.kprobeMulti, [
-        [20, "u32", 1],
-        [24, "u64", names],
-      ]),
-    );
-    expectRuns(counter, getpgid);
-  });
+export const kprobeMultiProbe: () => void = multiProbe(Attach.kprobeMulti);
+export const kprobeSessionProbe: () => void = multiProbe(Attach.kprobeSession);
+
+function multiProbe(attachType: number): () => void {
+  return () =>
+    withDescriptors((own) => {
+      const counter = own(createCounter());
+      const names = struct(8, [[0, "u64", text(getpgidFunction)]]);
+      const program = own(load(Type.kprobe, counter, { expectedAttachType: attachType }));
+      own(
+        link(program, 0, attachType, [
+          [20, "u32", 1],
+          [24, "u64", names],
+        ]),
+      );
+      expectRuns(counter, getpgid);
+    });
 }
 
 /** A link with a list of offsets in a file. */

@@ -1,0 +1,59 @@
+// The kernel functions that probes can be put on, by tracefs: some fifty thousand lines, once for each pattern.
+
+import { readFileSync } from "node:fs";
+import { UnsupportedError } from "../errors.js";
+import { matchesGlob } from "../glob.js";
+import { withTraceFs } from "./tracefs.js";
+
+/** A function that can be probed. */
+interface TraceableFunction {
+  readonly name: string;
+  /** 0n where the kernel does not tell (before Linux 6.5). */
+  readonly address: bigint;
+}
+
+/**
+ * Traceable functions whose name matches a pattern with `*` and `?`. Linux 4.x with CONFIG_DYNAMIC_FTRACE; with
+ * addresses 6.5.
+ *
+ * @throws UnsupportedError where there is no such list
+ */
+export function traceableFunctions(pattern: string): TraceableFunction[] {
+  return withTraceFs((files) => {
+    const withAddresses = files.read("available_filter_functions_addrs");
+    if (withAddresses !== undefined) return linesOf(withAddresses, pattern, true);
+    const names = files.read("available_filter_functions");
+    if (names === undefined) {
+      throw new UnsupportedError("the kernel does not list the functions that can be traced", {
+        hint: "it was built without CONFIG_DYNAMIC_FTRACE; name the functions instead of a pattern",
+      });
+    }
+    return knownOnce(linesOf(names, pattern, false));
+  });
+}
+
+/** Lines `ADDRESS NAME [MODULE]` or `NAME [MODULE]`. */
+function linesOf(text: string, pattern: string, addresses: boolean): TraceableFunction[] {
+  const found: TraceableFunction[] = [];
+  for (const line of text.split("\n")) {
+    const [first = "", second = ""] = line.split(" ", 2);
+    const name = addresses ? second : first;
+    if (name === "" || !matchesGlob(name, pattern)) continue;
+    found.push({ name, address: addresses ? BigInt(`0x${first}`) : 0n });
+  }
+  return found;
+}
+
+/**
+ * Without addresses the kernel looks the names up itself, and refuses all when it finds one of them not at all; in
+ * the list are names that its symbol table does not have.
+ */
+function knownOnce(functions: readonly TraceableFunction[]): TraceableFunction[] {
+  const wanted = new Map(functions.map((each) => [each.name, each]));
+  const known = new Set<string>();
+  for (const line of readFileSync("/proc/kallsyms", "latin1").split("\n")) {
+    const name = line.slice(line.indexOf(" ") + 3).split("\t", 1)[0] ?? "";
+    if (wanted.has(name)) known.add(name);
+  }
+  return [...wanted.values()].filter(({ name }) => known.has(name));
+}
