@@ -24,21 +24,31 @@ export function didYouMean(wanted: string, known: Iterable<string>): string {
   return `; did you mean ${names.map(({ name }) => name).join(" or ")}?`;
 }
 
-/** Levenshtein distance, or anything above `limit` once it is sure to exceed that. */
+let rows: [Uint32Array, Uint32Array] = [new Uint32Array(64), new Uint32Array(64)];
+
+/**
+ * Levenshtein distance, or anything above `limit` once it is sure to exceed that. Only cells that near the diagonal count,
+ * in two rows that are used again: the kernel has a hundred thousand names to compare with.
+ */
 function editDistance(a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) > limit) return limit + 1;
-  let previous = Array.from({ length: b.length + 1 }, (_, i) => i);
+  if (b.length >= rows[0].length) rows = [new Uint32Array(2 * b.length), new Uint32Array(2 * b.length)];
+  let [previous, row] = rows;
+  for (let j = 0; j <= b.length; j++) previous[j] = j;
   for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    let least = i;
-    for (let j = 1; j <= b.length; j++) {
-      const substituted = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      const distance = Math.min(substituted, previous[j]! + 1, row[j - 1]! + 1);
-      row.push(distance);
-      least = Math.min(least, distance);
+    const from = Math.max(1, i - limit);
+    const to = Math.min(b.length, i + limit);
+    row[from - 1] = from === 1 ? i : limit + 1;
+    let least = row[from - 1]!;
+    for (let j = from; j <= to; j++) {
+      const substituted = previous[j - 1]! + (a.charCodeAt(i - 1) === b.charCodeAt(j - 1) ? 0 : 1);
+      const above = j === i + limit ? limit + 1 : previous[j]! + 1;
+      const distance = Math.min(substituted, above, row[j - 1]! + 1);
+      row[j] = distance;
+      if (distance < least) least = distance;
     }
     if (least > limit) return limit + 1;
-    previous = row;
+    [previous, row] = [row, previous];
   }
   return previous[b.length]!;
 }
