@@ -17,6 +17,7 @@ esac
 
 CLANG=${CLANG:-clang-19}
 STRIP=${STRIP:-llvm-strip-19}
+OBJCOPY=${OBJCOPY:-llvm-objcopy-19}
 
 # Debian's packages, only when something is missing (needs root).
 missing_tools() {
@@ -70,6 +71,11 @@ done
 compile fixtures/minimal.bpf.c minimal.eb.bpf.o -target bpfeb -g
 compile fixtures/core.bpf.c core.eb.bpf.o -target bpfeb -g
 compile fixtures/minimal.bpf.c minimal.nobtf.bpf.o -target bpfel
+# Other instruction sets: without 32-bit jumps and arithmetic; with everything there is.
+compile fixtures/subprog_layouts.bpf.c subprog_layouts.v1.bpf.o -target bpfel -g -mcpu=v1
+compile fixtures/subprog_layouts.bpf.c subprog_layouts.v4.bpf.o -target bpfel -g -mcpu=v4 -O1
+# As a static linker leaves a weak function that lost against another.
+"$OBJCOPY" --strip-symbol=lost "$out/overridden.bpf.o"
 
 if ! $check; then
   rm -f fixtures/*.bpf.o

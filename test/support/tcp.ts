@@ -16,20 +16,38 @@ export interface TcpNetwork {
   connect(congestionControl: string): string;
 }
 
-/** Runs `body` in a new network namespace with a listening socket. */
-export function withTcpNetwork<T>(body: (network: TcpNetwork) => T): T {
+/** Runs `body` in a new network namespace whose loopback device is up. */
+export function withLoopback<T>(body: (own: (fd: number) => number) => T): T {
   return inNewNetwork((own) => {
-    const listener = own(call("socket", AF_INET, SOCK_STREAM, 0));
+    const socket = own(call("socket", AF_INET, SOCK_STREAM, 0));
     const request = struct(40, [[16, "u16", UP_RUNNING]]);
     request.set(text("lo"));
-    call("ioctl", listener, SIOCSIFFLAGS, request);
-    const address = struct(16, [
-      [0, "u16", AF_INET],
-      [4, "u32", 0x0100007f],
-    ]);
-    call("bind", listener, address, 16);
+    call("ioctl", socket, SIOCSIFFLAGS, request);
+    return body(own);
+  });
+}
+
+/** An address of 127.0.0.1; port 0 leaves the choice to bind(). */
+export function loopbackAddress(): Uint8Array {
+  return struct(16, [
+    [0, "u16", AF_INET],
+    [4, "u32", 0x0100007f],
+  ]);
+}
+
+/** Binds a socket to this address, and writes the port it got into it. */
+export function bindTo(socket: number, address: Uint8Array): void {
+  call("bind", socket, address, 16);
+  call("getsockname", socket, address, struct(4, [[0, "u32", 16]]));
+}
+
+/** Runs `body` in a new network namespace with a listening socket. */
+export function withTcpNetwork<T>(body: (network: TcpNetwork) => T): T {
+  return withLoopback((own) => {
+    const listener = own(call("socket", AF_INET, SOCK_STREAM, 0));
+    const address = loopbackAddress();
+    bindTo(listener, address);
     call("listen", listener, 8);
-    call("getsockname", listener, address, struct(4, [[0, "u32", 16]]));
     return body({
       available: () => readFileSync("/proc/sys/net/ipv4/tcp_available_congestion_control", "utf8").trim().split(" "),
       connect(name) {

@@ -31,6 +31,7 @@ const more = {
     getsockopt: 55,
     unshare: 272,
     setns: 308,
+    pidfd_open: 434,
   },
   arm64: {
     getpgid: 155,
@@ -46,6 +47,7 @@ const more = {
     getsockopt: 209,
     unshare: 97,
     setns: 268,
+    pidfd_open: 434,
   },
 }[arch === "arm64" ? "arm64" : "x64"];
 

@@ -2,12 +2,22 @@
 
 import { openSync, readdirSync } from "node:fs";
 import { bpf, ProbeError, struct, text, withDescriptors } from "./calls.js";
-import { callingProgram, createCounter, createMap, load, loadBtf, Type } from "./programs.js";
+import {
+  callingProgram,
+  createCounter,
+  createMap,
+  load,
+  loadBtf,
+  longJumpProgram,
+  type ProgramOptions,
+  readingProgram,
+  Type,
+} from "./programs.js";
 
 /** Size of a page, the smallest ring. */
 const PAGE = process.arch === "arm64" ? 65536 : 4096;
 const MMAPABLE = 1 << 10;
-const SLEEPABLE = 1 << 4;
+export const SLEEPABLE = 1 << 4;
 
 /** A map of this type is created. */
 export function mapProbe(type: number, key: number, value: number, entries: number, flags = 0): () => void {
@@ -18,6 +28,8 @@ export const ringProbe: () => void = mapProbe(27, 0, 0, PAGE);
 export const userRingProbe: () => void = mapProbe(31, 0, 0, PAGE);
 export const bloomProbe: () => void = mapProbe(30, 0, 8, 16);
 export const arenaProbe: () => void = mapProbe(33, 0, 0, 4, MMAPABLE);
+export const insnArrayProbe: () => void = mapProbe(34, 4, 16, 1);
+export const growingHashProbe: () => void = mapProbe(35, 4, 8, 16, 1);
 export const mmapableProbe: () => void = mapProbe(2, 4, 8, 1, MMAPABLE);
 
 /** BPF_MAP_LOOKUP_BATCH of an array. */
@@ -54,6 +66,16 @@ export function lookupDeleteProbe(): void {
 /** A program of this type that calls this helper is loaded. */
 export function helperProbe(type: number, helper: number): () => void {
   return () => withDescriptors((own) => void own(load(type, 0, { body: callingProgram(helper) })));
+}
+
+/** A program of this type that reads 8 bytes of its context is loaded. */
+export function contextProbe(type: number, offset: number, options: ProgramOptions): () => void {
+  return () => withDescriptors((own) => void own(load(type, 0, { ...options, body: readingProgram(offset) })));
+}
+
+/** A program with an instruction of the fourth set is loaded. */
+export function longJumpProbe(): void {
+  withDescriptors((own) => void own(load(Type.socketFilter, 0, { body: longJumpProgram() })));
 }
 
 /** BPF_OBJ_PIN with a directory descriptor: where the flag is known, a directory outside bpffs is refused by other errors. */

@@ -18,6 +18,7 @@ export const Type = {
   perfEvent: 7,
   cgroupSkb: 8,
   rawTracepoint: 17,
+  skReuseport: 21,
   tracing: 26,
   lsm: 29,
   skLookup: 30,
@@ -56,6 +57,16 @@ export function callingProgram(helper: number): Uint8Array {
 export function addressProgram(btfId: number): Uint8Array {
   const BPF_PSEUDO_BTF_ID = 3;
   return joined(insn(0x18, 1, BPF_PSEUDO_BTF_ID, 0, btfId), insn(0), insn(0xb7), insn(0x95));
+}
+
+/** `r0 = 8 bytes of the context; return 0`. */
+export function readingProgram(offset: number): Uint8Array {
+  return joined(insn(0x79, 0, 1, offset), insn(0xb7), insn(0x95));
+}
+
+/** `r0 = 0; gotol +0; return`: the long jump of the fourth instruction set. */
+export function longJumpProgram(): Uint8Array {
+  return joined(insn(0xb7), insn(0x06), insn(0x95));
 }
 
 /** A descriptor of a program; the caller closes it. */
