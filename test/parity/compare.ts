@@ -2,6 +2,7 @@
 // whose program or map, and both sides in words.
 
 import { formatInsn } from "../../src/insn/index.js";
+import { sameCause } from "./causes.js";
 import type { Fact } from "./facts.js";
 import type { LoaderReport } from "./loader-report.js";
 import type { LoaderRun } from "./oracle.js";
@@ -11,6 +12,7 @@ import type { RecordedInsn, RecordedMap, RecordedProgram, Recording } from "./re
 export type DifferenceKind =
   | "open"
   | "load"
+  | "refusal"
   | "program missing"
   | "program extra"
   | "program attribute"
@@ -80,12 +82,15 @@ export function compareObject(
   const comparison = new Comparison(object);
   if (opened === "libbpf" || opened === "bpfkit") {
     comparison.add("open", "", outcome(whole.libbpf.report), outcome(whole.bpfkit.report));
+  } else if (opened === "none") {
+    comparison.refusals("", whole.libbpf.report.error, whole.bpfkit.report.error);
   } else if (opened === "both") {
     const differing = comparison.outcomes(libbpf.report, bpfkit.report);
     // Programs alone may load where the object does not.
     if (loaded !== "both" && loaded !== "none" && differing === 0) {
       comparison.add("load", "", outcome(whole.libbpf.report), outcome(whole.bpfkit.report));
     }
+    comparison.programRefusals(libbpf.report, bpfkit.report);
     comparison.recordings(libbpf.recording, bpfkit.recording, [libbpf.report, bpfkit.report]);
   }
   const refused = opened === "both" && [libbpf, bpfkit].every(({ report }) => !loadedAny(report));
@@ -155,6 +160,18 @@ class Comparison {
       for (const other of rest) this.add("program extra", name, "libbpf knows no such program", other.error ?? "loads");
     }
     return this.#differences.length - before;
+  }
+
+  /** What both refuse, but for different reasons. */
+  refusals(subject: string, libbpf: string | undefined, bpfkit: string | undefined): void {
+    if (libbpf === undefined || bpfkit === undefined || sameCause(libbpf, bpfkit)) return;
+    this.add("refusal", subject, libbpf, bpfkit);
+  }
+
+  /** The same, program by program. */
+  programRefusals(libbpf: LoaderReport, bpfkit: LoaderReport): void {
+    const others = groups(bpfkit.programs, (program) => program.name);
+    for (const { name, error } of libbpf.programs) this.refusals(name, error, others.get(name)?.shift()?.error);
   }
 
   /** Everything that reached the kernel from both sides. */

@@ -36,6 +36,16 @@ export function corePairs(objects: readonly ObjectFile[]): ObjectFile[] {
   });
 }
 
+/** Objects with the types that lie beside them: `X.bpf.o` with every `X.types_Y.bpf.o`. */
+export function typePairs(objects: readonly ObjectFile[]): ObjectFile[] {
+  return objects.flatMap((types): ObjectFile[] => {
+    const [, subject] = /^(.*)\.types_[^/]*\.bpf\.o$/.exec(types.name) ?? [];
+    const object = objects.find(({ name }) => name === `${subject}.bpf.o`);
+    if (object === undefined) return [];
+    return [{ path: object.path, name: `${object.name} with ${types.name}`, btf: types.path }];
+  });
+}
+
 /** Compares all objects; `jobs` of them at a time. */
 export async function compareCorpus(
   oracle: Oracle,

@@ -44,6 +44,20 @@ const explanations: readonly Explanation[] = [
     ],
   },
   {
+    name: "struct_ops before externs",
+    state: "intended",
+    reason:
+      "a kernel that lacks both the struct_ops and a function: libbpf looks for externs first, bpfkit for struct_ops",
+    shapes: [
+      {
+        kinds: ["refusal"],
+        facts: ["struct_ops"],
+        libbpf: /^extern \(func ksym\) '\S+': not found/,
+        bpfkit: /this kernel has no struct_ops of struct/,
+      },
+    ],
+  },
+  {
     name: "a slot's program is missing",
     state: "intended",
     reason:

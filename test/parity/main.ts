@@ -5,10 +5,11 @@ import { setPriority } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { projectRoot } from "../matrix/bundle-paths.js";
-import { compareCorpus, corePairs, findObjects } from "./corpus.js";
+import { compareCorpus, corePairs, findObjects, typePairs } from "./corpus.js";
 import { type ParityRun, writeDocs } from "./docs.js";
 import { findOracle, Oracle, setUpOracle } from "./oracle.js";
 import { groupDifferences, reportText } from "./report.js";
+import { writeTestmodTypes } from "./testmod-types.js";
 
 const help = `Opens and loads objects with bpfkit and with libbpf, and compares what reaches the kernel.
 
@@ -25,6 +26,8 @@ const help = `Opens and loads objects with bpfkit and with libbpf, and compares 
   npm run parity -- --strict              missing features fail the run, too
   npm run parity -- --write-docs          the fixtures real and faked, and the kernel's selftests faked against this
                                           kernel and every *.btf of the tools' folder; the result as docs/parity.md
+  npm run parity -- --testmod             only adds the types of the selftests' kernel module to the tools' folder:
+                                          6.12-testmod.btf, for --vmlinux
   npm run parity -- --setup DIR           builds the reference tools and the selftests in DIR, from Debian packages
 
 Never without --faked: objects whose programs are meant to be refused. One of the kernel's selftests has brought a
@@ -51,6 +54,7 @@ const { values, positionals } = parseArgs({
     only: { type: "string" },
     strict: { type: "boolean", default: false },
     setup: { type: "string" },
+    testmod: { type: "boolean", default: false },
     "write-docs": { type: "boolean", default: false },
   },
 });
@@ -66,6 +70,7 @@ async function main(): Promise<number> {
   if (values.help) return say(help);
   if (values.setup !== undefined) {
     setUpOracle(values.setup);
+    writeTestmodTypes(values.setup);
     return 0;
   }
   if (values.faked && values.real) throw new Error("--faked or --real, not both");
@@ -74,6 +79,10 @@ async function main(): Promise<number> {
   const list = Number(values.list);
   if (!Number.isInteger(list) || list < 0) throw new Error("--list wants a whole number");
   const oracle = findOracle();
+  if (values.testmod) {
+    if (!writeTestmodTypes(oracle)) throw new Error(`${oracle} has no selftests: npm run parity -- --setup ${oracle}`);
+    return 0;
+  }
   setPriority(10);
 
   const planned = values["write-docs"] ? documentedRuns(oracle) : [askedRun()];
@@ -134,7 +143,7 @@ function documentedRuns(oracle: string): Plan[] {
 async function compare(folder: string, { title, places, faked, vmlinux, btf, core }: Plan): Promise<ParityRun> {
   const found = findObjects(places).map((object) => ({ ...object, btf }));
   const only = values.only === undefined ? undefined : new RegExp(values.only);
-  const objects = (core ? corePairs(found) : found)
+  const objects = (core ? corePairs(found) : [...found, ...typePairs(found)])
     .filter(({ name }) => only?.test(name) ?? true)
     // Made to be refused: such a program never reaches the verifier of a kernel that is in use.
     .filter(({ name }) => faked || !madeToBeRefused.test(name));

@@ -184,11 +184,30 @@ describe("an object", () => {
     expect(kinds(comparison)).toEqual(["open: "]);
   });
 
-  it("that nobody opens or loads is none", () => {
-    const none = compareObject(subject, { libbpf: run([], unopened), bpfkit: run([], unopened) }, undefined);
-    expect(none).toMatchObject({ opened: "none", loaded: "none", differences: [] });
-    const both = { libbpf: run([], failed), bpfkit: run([], failed) };
-    expect(compareObject(subject, both, both)).toMatchObject({ opened: "both", loaded: "none", differences: [] });
+  it("that nobody opens or loads is none, when both say the same", () => {
+    const old = (error: string) => run([], { ...unopened, error });
+    const refused = (error: string) => run([], { ...failed, error, programs: [{ name: "on_exec", error }] });
+    const opened = (bpfkit: string) => {
+      const libbpf = old("elf: legacy map definitions in 'maps' section are not supported (-95)");
+      return compareObject(subject, { libbpf, bpfkit: old(bpfkit) }, undefined);
+    };
+    const same = opened("ObjectError: a, section maps: map definitions in the old form, `struct bpf_map_def`");
+    expect(same).toMatchObject({ opened: "none", loaded: "none", differences: [] });
+    expect(kinds(opened("ObjectError: a, section other: map definitions in the old form"))).toEqual(["refusal: "]);
+    expect(kinds(opened("ElfError: damaged"))).toEqual(["refusal: "]);
+
+    const loaded = (bpfkit: string) => {
+      const both = {
+        libbpf: refused("extern (func ksym) 'wanted': not found in kernel (-22)"),
+        bpfkit: refused(bpfkit),
+      };
+      return compareObject(subject, both, both);
+    };
+    const lacking = loaded("UnsupportedError: a, section .ksyms: this kernel has no function wanted among its types");
+    expect(lacking).toMatchObject({ opened: "both", loaded: "none", differences: [] });
+    expect(kinds(loaded("UnsupportedError: a: this kernel has no function other among its types"))).toEqual([
+      "refusal: on_exec",
+    ]);
   });
 
   it("that only libbpf loads is a missing program, with bpfkit's words and no consequences", () => {
