@@ -156,7 +156,11 @@ kernelDescribe("maps that XDP programs redirect to", { needs: ["xdp_link", "arra
       expect(run()).toBe(DROP);
       const [AF_XDP, SOCK_RAW] = [44, 3];
       withLoopback((own) => {
-        obj.map("xdp_sockets").raw.set(u32(1), u32(own(call("socket", AF_XDP, SOCK_RAW, 0))));
+        const socket = own(call("socket", AF_XDP, SOCK_RAW, 0));
+        // Linux 7 wants the socket to be able to receive.
+        const [SOL_XDP, XDP_RX_RING] = [283, 2];
+        call("setsockopt", socket, SOL_XDP, XDP_RX_RING, u32(64), 4);
+        obj.map("xdp_sockets").raw.set(u32(1), u32(socket));
         expect(run()).toBe(REDIRECT);
       });
     });

@@ -53,7 +53,7 @@ export const features = {
   timer: { what: "timers in maps", since: "5.15", probe: tracing.functionProbe("bpf_timer_init") },
   loop: { what: "bpf_loop()", since: "5.17", probe: tracing.functionProbe("bpf_loop") },
   exceptions: { what: "bpf_throw() and exception callbacks", since: "6.7", probe: tracing.functionProbe("bpf_throw") },
-  cpu_v4: { what: "instructions of -mcpu=v4", since: "6.6", probe: maps.longJumpProbe },
+  cpu_v4: { what: "instructions of -mcpu=v4", since: "6.6", probe: maps.signedMoveProbe },
   xdp_frags: { what: "XDP on packets of several buffers", since: "5.18", probe: maps.helperProbe(Type.xdp, 188) },
   reuseport_migrate: {
     what: "programs that choose a socket for a migrated connection",
@@ -65,7 +65,11 @@ export const features = {
     since: "6.0",
     probe: maps.contextProbe(Type.kprobe, 0, { flags: maps.SLEEPABLE }),
   },
-  sleepable_iter: { what: "sleepable iterators", since: "5.18", probe: tracing.sleepableIteratorProbe },
+  copy_from_user_task: {
+    what: "memory of other processes for sleepable programs",
+    since: "5.18",
+    probe: tracing.functionProbe("bpf_copy_from_user_task"),
+  },
   prog_bind_map: { what: "binding maps to programs", since: "5.10", probe: maps.bindMapProbe },
   exclusive_map: { what: "maps for one program alone", since: "6.18", probe: maps.exclusiveMapProbe },
   pin_path_fd: { what: "pinning below a directory given by descriptor", since: "6.5", probe: maps.pinPathFdProbe },

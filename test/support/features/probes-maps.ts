@@ -8,9 +8,9 @@ import {
   createMap,
   load,
   loadBtf,
-  longJumpProgram,
   type ProgramOptions,
   readingProgram,
+  signedMoveProgram,
   Type,
 } from "./programs.js";
 
@@ -74,8 +74,8 @@ export function contextProbe(type: number, offset: number, options: ProgramOptio
 }
 
 /** A program with an instruction of the fourth set is loaded. */
-export function longJumpProbe(): void {
-  withDescriptors((own) => void own(load(Type.socketFilter, 0, { body: longJumpProgram() })));
+export function signedMoveProbe(): void {
+  withDescriptors((own) => void own(load(Type.socketFilter, 0, { body: signedMoveProgram() })));
 }
 
 /** BPF_OBJ_PIN with a directory descriptor: where the flag is known, a directory outside bpffs is refused by other errors. */

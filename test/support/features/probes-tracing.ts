@@ -205,16 +205,6 @@ function iterateTasks(options: readonly Field[]): void {
   });
 }
 
-/** The same, loaded as a sleepable program. */
-export function sleepableIteratorProbe(): void {
-  const SLEEPABLE = 1 << 4;
-  withDescriptors((own) => {
-    const counter = own(createCounter());
-    const attachBtfId = kernelType(Kind.func, "bpf_iter_task");
-    own(load(Type.tracing, counter, { expectedAttachType: Attach.traceIter, attachBtfId, flags: SLEEPABLE }));
-  });
-}
-
 /** The kernel's BTF has one of these functions: for helpers whose arguments no short program can make. */
 export function functionProbe(...names: readonly [string, ...string[]]): () => void {
   return () => {

@@ -64,9 +64,9 @@ export function readingProgram(offset: number): Uint8Array {
   return joined(insn(0x79, 0, 1, offset), insn(0xb7), insn(0x95));
 }
 
-/** `r0 = 0; gotol +0; return`: the long jump of the fourth instruction set. */
-export function longJumpProgram(): Uint8Array {
-  return joined(insn(0xb7), insn(0x06), insn(0x95));
+/** `r0 = 0; r0 = (s8)r0; return`: a move of the fourth instruction set. Older kernels want its offset to be 0. */
+export function signedMoveProgram(): Uint8Array {
+  return joined(insn(0xb7), insn(0xbf, 0, 0, 8), insn(0x95));
 }
 
 /** A descriptor of a program; the caller closes it. */
