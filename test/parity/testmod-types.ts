@@ -92,35 +92,56 @@ const fixed: Readonly<Record<number, number>> = { 1: 4, 3: 12, 14: 4, 17: 4 };
 /** Kinds whose third word is a type id, not a size. */
 const referring: ReadonlySet<number> = new Set([2, 8, 9, 10, 11, 12, 13, 14, 17, 18]);
 
-/** `more` behind `base`, both whole BTF, as one BTF. */
+/** The kinds that both sides have of the same things: int, struct, union, enum, typedef, float, enum64. */
+const named: ReadonlySet<number> = new Set([1, 4, 5, 6, 8, 16, 19]);
+/** What those are called that `base` has already: nothing may find them by their name. */
+const DUPLICATE = "bpfkit_duplicate\0";
+
+/** `more` behind `base`, both whole BTF, as one BTF. What both have is referred to in `base`, as in a module's BTF. */
 function appendTypes(base: Uint8Array, more: Uint8Array): Uint8Array {
   const [first, second] = [sections(base), sections(more)];
+  const known = new Map<string, number>();
   let count = 0;
-  for (const _ of records(first.types)) count++;
+  for (const { kind, name } of records(first.types)) {
+    count++;
+    const key = `${kind} ${textAt(first.strings, name)}`;
+    if (name !== 0 && named.has(kind) && !known.has(key)) known.set(key, count);
+  }
   const types = second.types.slice();
   const view = new DataView(types.buffer);
-  const shift = (at: number, by: number): void => {
+  // By id in `more`: where it is in the result.
+  const ids = [0];
+  for (const { kind, name } of records(types)) {
+    const ownId = count + ids.length;
+    ids.push((name === 0 ? undefined : known.get(`${kind} ${textAt(second.strings, name)}`)) ?? ownId);
+  }
+  const shiftName = (at: number): void => {
     const value = view.getUint32(at, true);
-    if (value !== 0) view.setUint32(at, value + by, true);
+    if (value !== 0) view.setUint32(at, value + first.strings.length, true);
   };
+  const shiftType = (at: number): void => view.setUint32(at, ids[view.getUint32(at, true)]!, true);
+  let own = 0;
   for (const { at, kind, vlen } of records(types)) {
-    shift(at, first.strings.length);
-    if (referring.has(kind)) shift(at + 8, count);
+    own++;
+    if (ids[own] === count + own) shiftName(at);
+    else view.setUint32(at, first.strings.length + second.strings.length, true);
+    if (referring.has(kind)) shiftType(at + 8);
     // An array: element and index type.
-    if (kind === 3) for (const field of [12, 16]) shift(at + field, count);
+    if (kind === 3) for (const field of [12, 16]) shiftType(at + field);
     const element = elements[kind];
     for (let i = 0; element !== undefined && i < vlen; i++) {
       const place = at + 12 + i * element.size;
-      if (element.name !== undefined) shift(place + element.name, first.strings.length);
-      if (element.type !== undefined) shift(place + element.type, count);
+      if (element.name !== undefined) shiftName(place + element.name);
+      if (element.type !== undefined) shiftType(place + element.type);
     }
   }
   const length = first.types.length + types.length;
-  const strings = first.strings.length + second.strings.length;
+  const last = new TextEncoder().encode(DUPLICATE);
+  const strings = first.strings.length + second.strings.length + last.length;
   const header = new DataView(new ArrayBuffer(24));
   header.setUint32(0, 0x0001_eb9f, true);
   for (const [index, word] of [24, 0, length, length, strings].entries()) header.setUint32(4 + 4 * index, word, true);
-  return Buffer.concat([new Uint8Array(header.buffer), first.types, types, first.strings, second.strings]);
+  return Buffer.concat([new Uint8Array(header.buffer), first.types, types, first.strings, second.strings, last]);
 }
 
 function sections(btf: Uint8Array): { types: Uint8Array; strings: Uint8Array } {
@@ -130,12 +151,16 @@ function sections(btf: Uint8Array): { types: Uint8Array; strings: Uint8Array } {
   return { types: part(typeAt!, typeSize!), strings: part(stringAt!, stringSize!) };
 }
 
-function* records(types: Uint8Array): Generator<{ at: number; kind: number; vlen: number }> {
+function textAt(strings: Uint8Array, offset: number): string {
+  return Buffer.from(strings.buffer, strings.byteOffset + offset, strings.indexOf(0, offset) - offset).toString();
+}
+
+function* records(types: Uint8Array): Generator<{ at: number; kind: number; vlen: number; name: number }> {
   const view = new DataView(types.buffer, types.byteOffset, types.length);
   for (let at = 0; at < types.length; ) {
     const info = view.getUint32(at + 4, true);
     const [kind, vlen] = [(info >>> 24) & 31, info & 0xffff];
-    yield { at, kind, vlen };
+    yield { at, kind, vlen, name: view.getUint32(at, true) };
     at += 12 + (fixed[kind] ?? (elements[kind]?.size ?? 0) * vlen);
   }
 }
