@@ -68,14 +68,14 @@ const causes: readonly Cause[] = [
     bpfkit: /map (\S+), .*`pinning` is/,
   },
   {
-    what: "a CO-RE relocation that cannot be made",
-    libbpf: /prog '(\S+)': relo /,
-    bpfkit: /^CoreRelocationError: .*program ([^\s,:]+)/,
-  },
-  {
     what: "a jump table that this kernel cannot have",
     libbpf: /prog '(\S+)': relo #\d+: can't create jump table/,
     bpfkit: /section \.jumptables, program (\S+): bpf\(BPF_MAP_CREATE/,
+  },
+  {
+    what: "a CO-RE relocation that cannot be made",
+    libbpf: /prog '(\S+)': relo /,
+    bpfkit: /^CoreRelocationError: .*program ([^\s,:]+)/,
   },
   {
     what: "a map that the kernel refuses",
