@@ -1,10 +1,10 @@
 // .BTF.ext: what the compiler says about instructions. Opening checks the structure of its three parts; the records
-// of a section become objects when someone reads them, since large programs have tens of thousands that nobody asks
-// for. Rules: libbpf.md 5.1.
+// are taken out when someone reads them (record-list.ts). Rules: libbpf.md 5.1.
 
 import { BtfError } from "../errors.js";
 import type { Btf } from "./btf.js";
-import { BTF_VERSION, byteOrder } from "./wire.js";
+import { type RecordFormat, RecordList } from "./record-list.js";
+import { BTF_VERSION, byteOrder, hostIsLittleEndian } from "./wire.js";
 
 /** Where a function begins. */
 export interface FuncInfoRecord {
@@ -44,7 +44,7 @@ export interface CoreRelocationRecord {
 export interface BtfExtSection<R> {
   readonly sectionName: string;
   /** Made when first read. */
-  readonly records: readonly R[];
+  readonly records: RecordList<R>;
 }
 
 /** The contents of `.BTF.ext`; a part that the file does not have is empty. */
@@ -60,28 +60,25 @@ const CORE_HEADER_SIZE = 32;
 
 type Words = (offset: number) => number;
 
-interface PartFormat<R> {
+interface PartFormat<R> extends RecordFormat<R> {
   readonly what: string;
-  /** Bytes of a record that are known; the file's may be longer. */
-  readonly minimum: number;
-  readonly read: (word: Words, at: number) => R;
 }
 
 const funcInfoFormat: PartFormat<FuncInfoRecord> = {
   what: "func_info",
-  minimum: 8,
-  read: (word, at) => ({ insnOffset: word(at), typeId: word(at + 4) }),
+  width: 2,
+  read: (words, at) => ({ insnOffset: words[at]!, typeId: words[at + 1]! }),
 };
 
 const lineInfoFormat: PartFormat<LineInfoRecord> = {
   what: "line_info",
-  minimum: 16,
-  read: (word, at) => {
-    const lineAndColumn = word(at + 12);
+  width: 4,
+  read: (words, at) => {
+    const lineAndColumn = words[at + 3]!;
     return {
-      insnOffset: word(at),
-      fileNameOffset: word(at + 4),
-      lineOffset: word(at + 8),
+      insnOffset: words[at]!,
+      fileNameOffset: words[at + 1]!,
+      lineOffset: words[at + 2]!,
       line: lineAndColumn >>> 10,
       column: lineAndColumn & 0x3ff,
     };
@@ -90,27 +87,31 @@ const lineInfoFormat: PartFormat<LineInfoRecord> = {
 
 const coreFormat: PartFormat<CoreRelocationRecord> = {
   what: "core_relo",
-  minimum: 16,
-  read: (word, at) => ({
-    insnOffset: word(at),
-    typeId: word(at + 4),
-    accessOffset: word(at + 8),
-    kind: word(at + 12),
+  width: 4,
+  read: (words, at) => ({
+    insnOffset: words[at]!,
+    typeId: words[at + 1]!,
+    accessOffset: words[at + 2]!,
+    kind: words[at + 3]!,
   }),
 };
 
-/** Records `count` × `stride` bytes from `start`, decoded when asked for. */
+/** What functions without records have. */
+export const NO_LINE_INFO: RecordList<LineInfoRecord> = new RecordList(new Uint32Array(), lineInfoFormat);
+export const NO_CORE_RELOCATIONS: RecordList<CoreRelocationRecord> = new RecordList(new Uint32Array(), coreFormat);
+
+/** `count` records of `stride` bytes from `start`, taken out when asked for. */
 class LazySection<R> implements BtfExtSection<R> {
   readonly sectionName: string;
-  #records: readonly R[] | undefined;
-  readonly #make: () => R[];
+  #records: RecordList<R> | undefined;
+  readonly #make: () => RecordList<R>;
 
-  constructor(sectionName: string, make: () => R[]) {
+  constructor(sectionName: string, make: () => RecordList<R>) {
     this.sectionName = sectionName;
     this.#make = make;
   }
 
-  get records(): readonly R[] {
+  get records(): RecordList<R> {
     this.#records ??= this.#make();
     return this.#records;
   }
@@ -145,7 +146,7 @@ export function parseBtfExt(bytes: Uint8Array, btf: Btf): BtfExt {
     const start = headerLength + offset;
     if (offset % 4 !== 0) throw invalid(`${format.what} is not aligned to four bytes`, headerOffset);
     if (start + length > bytes.length) throw invalid(`${format.what} exceeds the section`, headerOffset);
-    return readPart(word, start, start + length, format, btf);
+    return readPart({ word, bytes, btf }, start, start + length, format);
   };
   return {
     funcInfo: part(8, funcInfoFormat),
@@ -154,11 +155,19 @@ export function parseBtfExt(bytes: Uint8Array, btf: Btf): BtfExt {
   };
 }
 
-function readPart<R>(word: Words, start: number, end: number, format: PartFormat<R>, btf: Btf): BtfExtSection<R>[] {
+interface Source {
+  readonly word: Words;
+  readonly bytes: Uint8Array;
+  readonly btf: Btf;
+}
+
+function readPart<R>(source: Source, start: number, end: number, format: PartFormat<R>): BtfExtSection<R>[] {
+  const { word, btf } = source;
+  const minimum = format.width * 4;
   if (end - start < 4) throw invalid(`${format.what} has no record size`, start);
   const stride = word(start);
-  if (stride < format.minimum || stride % 4 !== 0) {
-    throw invalid(`${format.what} has record size ${stride}, not a multiple of four from ${format.minimum}`, start);
+  if (stride < minimum || stride % 4 !== 0) {
+    throw invalid(`${format.what} has record size ${stride}, not a multiple of four from ${minimum}`, start);
   }
   const sections: BtfExtSection<R>[] = [];
   let at = start + 4;
@@ -172,16 +181,35 @@ function readPart<R>(word: Words, start: number, end: number, format: PartFormat
     if (count * stride > end - first) {
       throw invalid(`${format.what} of section ${name}: ${count} records exceed the data`, at + 4);
     }
-    sections.push(
-      new LazySection(name, () => {
-        const records = new Array<R>(count);
-        for (let i = 0; i < count; i++) records[i] = format.read(word, first + i * stride);
-        return records;
-      }),
-    );
+    sections.push(new LazySection(name, () => readRecords(source, first, count, stride, format)));
     at = first + count * stride;
   }
   return sections;
+}
+
+/** The known words of records, which may lie anywhere in the file, as words of the host. */
+function readRecords<R>(
+  { bytes, btf }: Source,
+  first: number,
+  count: number,
+  stride: number,
+  format: RecordFormat<R>,
+): RecordList<R> {
+  const { width } = format;
+  if (stride === width * 4 && btf.littleEndian === hostIsLittleEndian) {
+    return new RecordList(
+      new Uint32Array(Uint8Array.from(bytes.subarray(first, first + count * stride)).buffer),
+      format,
+    );
+  }
+  const words = new Uint32Array(count * width);
+  const view = new DataView(bytes.buffer, bytes.byteOffset + first, count * stride);
+  const { littleEndian } = btf;
+  let to = 0;
+  for (let at = 0; at < view.byteLength; at += stride) {
+    for (let word = 0; word < width; word++) words[to++] = view.getUint32(at + word * 4, littleEndian);
+  }
+  return new RecordList(words, format);
 }
 
 function sectionName(btf: Btf, offset: number, at: number): string {

@@ -11,10 +11,14 @@ export {
   type CoreRelocationRecord,
   type FuncInfoRecord,
   type LineInfoRecord,
+  NO_CORE_RELOCATIONS,
+  NO_LINE_INFO,
   parseBtfExt,
 } from "./ext.js";
 export { type LiveCell, liveCell } from "./live.js";
 export { AtomicInteger, atomic } from "./live-atomic.js";
 export { type LiveMemory, type LivePlace, type LiveState, liveStates, snapshot } from "./live-state.js";
 export { essentialName } from "./name-index.js";
+export type { RecordList } from "./record-list.js";
 export * from "./types.js";
+export { hostIsLittleEndian } from "./wire.js";

@@ -185,7 +185,8 @@ export function recordSizes(bytes: Uint8Array, header: BtfHeader): RecordSizes {
   return sizes;
 }
 
-const hostIsLittleEndian = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
+/** Whether this machine keeps the low byte of a word first. */
+export const hostIsLittleEndian = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
 
 /** The type section as words of the host: a view where alignment and byte order allow it, a copy otherwise. */
 export function typeWords(bytes: Uint8Array, header: BtfHeader): Uint32Array {

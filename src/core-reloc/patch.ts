@@ -63,8 +63,8 @@ function poison(insns: Uint8Array, index: number): void {
 
 function patchImmediate(insns: Uint8Array, index: number, insn: Insn, resolution: Resolution): void {
   if ((insn.opcode & SOURCE_MASK) !== InsnSource.K) throw invalid("the arithmetic instruction has no immediate");
-  expectOriginal(signExtend(insn.imm), resolution);
-  setImm(insns, index, Number(BigInt.asIntN(32, resolution.value)));
+  expectOriginal(insn.imm, resolution);
+  setImm(insns, index, resolution.valueNumber);
 }
 
 function patchLdimm64(insns: Uint8Array, index: number, insn: Insn, resolution: Resolution): void {
@@ -75,14 +75,16 @@ function patchLdimm64(insns: Uint8Array, index: number, insn: Insn, resolution: 
   if (second.opcode !== 0 || second.dst !== 0 || second.src !== 0 || second.off !== 0) {
     throw invalid("the second half of the ldimm64 is not empty");
   }
-  expectOriginal(ldimm64At(insns, index), resolution);
+  const { validate, original } = resolution;
+  const held = ldimm64At(insns, index);
+  if (validate && held !== original) throw unexpected(held, original);
   setLdimm64(insns, index, resolution.value);
 }
 
 /** Loads and stores: the offset, and the width where the field has another size in the target. */
 function patchAccess(insns: Uint8Array, index: number, insn: Insn, resolution: Resolution): boolean {
-  const { value, originalSize, size } = resolution;
-  expectOriginal(signExtend(insn.off), resolution);
+  const { value, valueNumber, originalSize, size } = resolution;
+  expectOriginal(insn.off, resolution);
   if (value > MAX_OFFSET)
     throw invalid(`the field's offset ${value} exceeds ${MAX_OFFSET}, the range of the instruction`);
   if (resolution.sizeConflict) {
@@ -90,7 +92,7 @@ function patchAccess(insns: Uint8Array, index: number, insn: Insn, resolution: R
     return true;
   }
   if (size === originalSize) {
-    setOff(insns, index, Number(value));
+    setOff(insns, index, valueNumber);
     return false;
   }
   const width = insn.opcode & SIZE_MASK;
@@ -99,7 +101,7 @@ function patchAccess(insns: Uint8Array, index: number, insn: Insn, resolution: R
   }
   const newWidth = widthBySize.get(size);
   if (newWidth === undefined) throw invalid(`no instruction accesses ${size} bytes`);
-  writeInsn(insns, index, { ...insn, opcode: (insn.opcode & ~SIZE_MASK) | newWidth, off: Number(value) });
+  writeInsn(insns, index, { ...insn, opcode: (insn.opcode & ~SIZE_MASK) | newWidth, off: valueNumber });
   return false;
 }
 
@@ -115,17 +117,18 @@ const widthBySize: ReadonlyMap<number, number> = new Map([
   [8, InsnSize.DW],
 ]);
 
-/** The instruction and the local types must agree, or .BTF.ext does not belong to this code. */
-function expectOriginal(current: bigint, { validate, original }: Resolution): void {
-  if (!validate || current === original) return;
-  throw invalid(
-    `the instruction holds ${current} where the local types give ${original}: code and BTF do not belong together`,
-  );
+/**
+ * The instruction and the local types must agree, or .BTF.ext does not belong to this code. `held` is sign-extended, as
+ * the CPU does with immediates and offsets.
+ */
+function expectOriginal(held: number, { validate, original, originalNumber }: Resolution): void {
+  if (validate && held !== originalNumber) throw unexpected(BigInt.asUintN(64, BigInt(held)), original);
 }
 
-/** As the CPU does with the immediate and the offset; unsigned like {@link Resolution.original}. */
-function signExtend(value: number): bigint {
-  return BigInt.asUintN(64, BigInt(value));
+function unexpected(held: bigint, original: bigint): CoreRelocationError {
+  return invalid(
+    `the instruction holds ${held} where the local types give ${original}: code and BTF do not belong together`,
+  );
 }
 
 function invalid(reason: string): CoreRelocationError {

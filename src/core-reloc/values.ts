@@ -14,6 +14,12 @@ export interface Resolution {
   readonly original: bigint;
   /** Computed from the target types. 64 bits, unsigned. */
   readonly value: bigint;
+  /**
+   * `original` and `value` as signed numbers, the second cut to 32 bits: what a field of an instruction is compared and
+   * filled with. Made once, because thousands of instructions ask for the same field.
+   */
+  readonly originalNumber: number;
+  readonly valueNumber: number;
   readonly validate: boolean;
   /** Bytes that a load or store of the field moves, locally and in the target; equal when that is not to be changed. */
   readonly originalSize: number;
@@ -37,6 +43,8 @@ export function resolveValue(local: AccessSpec, target: AccessSpec | undefined):
     poison: target === undefined && local.rule.unmatched === "poison",
     original: original.value,
     value: matched.value,
+    originalNumber: Number(BigInt.asIntN(64, original.value)),
+    valueNumber: Number(BigInt.asIntN(32, matched.value)),
     validate: original.validate,
     originalSize: original.accessSize,
     size: matched.accessSize,

@@ -123,7 +123,7 @@ function sourceLine(btf: Btf | undefined, linked: RelocatedProgram, insnIndex: n
   if (btf === undefined) return undefined;
   const owner = linked.functions.findLast((candidate) => candidate.insnIndex <= insnIndex);
   const offset = (insnIndex - (owner?.insnIndex ?? 0)) * 8;
-  const record = owner?.spec.lineInfo.findLast((line) => line.insnOffset <= offset);
+  const record = owner?.spec.lineInfo.lastUpTo(offset);
   if (record === undefined) return undefined;
   return {
     text: btf.string(record.lineOffset).trim(),

@@ -1,7 +1,7 @@
 // CO-RE relocation and linking of the programs that will be loaded (libbpf.md 3.7), with a memory of what was poisoned,
 // for the log fix-up of a refused program (3.9).
 
-import type { Btf } from "../btf/index.js";
+import type { Btf, CoreRelocationRecord } from "../btf/index.js";
 import { CoreRelocator, type CoreTargets } from "../core-reloc/index.js";
 import { addLocation, ObjectError } from "../errors.js";
 import { log } from "../log.js";
@@ -53,7 +53,7 @@ export class ProgramRelocator {
     return insns;
   }
 
-  #applyOne(insns: Uint8Array, spec: FunctionSpec, record: FunctionSpec["coreRelocations"][number]) {
+  #applyOne(insns: Uint8Array, spec: FunctionSpec, record: CoreRelocationRecord) {
     if (this.#core === undefined) {
       throw new ObjectError("OBJECT_INVALID", "CO-RE records without BTF", { section: ".BTF.ext" });
     }

@@ -1,71 +1,81 @@
 // Hands the records of .BTF.ext to the functions whose instructions they speak of, and counts their offsets from the
 // function's start (libbpf.md 3.1 step 4).
 
-import type { BtfExt, BtfExtSection } from "../btf/index.js";
+import type { BtfExt, BtfExtSection, RecordList } from "../btf/index.js";
 import type { ElfFile } from "../elf/index.js";
 import { ObjectError } from "../errors.js";
 import { INSN_SIZE } from "../insn/index.js";
 import { log } from "../log.js";
-import { type CodeSection, type FunctionDraft, functionAt, type ObjectFunctions } from "./functions.js";
+import type { FunctionDraft, ObjectFunctions } from "./functions.js";
 
 /**
- * Distributes func_info, line_info and CO-RE records.
+ * Distributes func_info, line_info and CO-RE records, sorted by offset.
  *
  * Records that belong to no function are dropped: a linker leaves them behind for a weak function that it overrode.
  * @throws ObjectError for a CO-RE record between instructions
  */
 export function assignDebugInfo(elf: ElfFile, ext: BtfExt, functions: ObjectFunctions): void {
-  assign(elf, ext.funcInfo, functions, (target, { insnOffset, typeId }) => {
+  assign(elf, ext.funcInfo, functions, (target, records) => {
     // The kernel takes one record per function, for its first instruction.
-    if (insnOffset === target.sectionOffset) target.funcTypeId = typeId;
+    for (const { insnOffset, typeId } of records) if (insnOffset === 0) target.funcTypeId = typeId;
   });
-  assign(elf, ext.lineInfo, functions, (target, record) => {
-    target.lineInfo.push({ ...record, insnOffset: record.insnOffset - target.sectionOffset });
+  assign(elf, ext.lineInfo, functions, (target, records) => {
+    target.lineInfo = records;
   });
-  assign(elf, ext.coreRelocations, functions, (target, record) => {
-    if (record.insnOffset % INSN_SIZE !== 0) {
-      throw new ObjectError("OBJECT_INVALID", "a CO-RE record for a place between two instructions", {
-        section: target.sectionName,
-        offset: record.insnOffset,
-        program: target.name,
-      });
-    }
-    target.coreRelocations.push({ ...record, insnOffset: record.insnOffset - target.sectionOffset });
+  assign(elf, ext.coreRelocations, functions, (target, records) => {
+    refuseBetween(target, records);
+    target.coreRelocations = records;
   });
-  for (const { functions: all } of functions.sections.values()) {
-    for (const { lineInfo, coreRelocations } of all) {
-      sortByOffset(lineInfo);
-      sortByOffset(coreRelocations);
-    }
-  }
 }
 
-function assign<R extends { readonly insnOffset: number }>(
+function assign<R>(
   elf: ElfFile,
   parts: readonly BtfExtSection<R>[],
   functions: ObjectFunctions,
-  give: (target: FunctionDraft, record: R) => void,
+  give: (target: FunctionDraft, records: RecordList<R>) => void,
 ): void {
-  for (const { sectionName, records } of parts) {
-    const code = codeSection(elf, functions, sectionName);
-    let dropped = 0;
-    for (const record of records) {
-      const target = code && functionAt(code.functions, record.insnOffset);
-      if (target === undefined) dropped++;
-      else give(target, record);
+  for (const [sectionName, records] of bySection(parts)) {
+    const section = elf.section(sectionName);
+    const inSection = (section && functions.sections.get(section.index)?.functions) ?? [];
+    const sorted = records.sorted();
+    let dropped = sorted.length;
+    let next = 0;
+    for (const target of inSection) {
+      const end = target.sectionOffset + target.insns.length;
+      const first = indexFrom(sorted, next, target.sectionOffset);
+      next = indexFrom(sorted, first, end);
+      dropped -= next - first;
+      if (next > first) give(target, sorted.slice(first, next, target.sectionOffset));
     }
     if (dropped > 0) log.debug(() => `.BTF.ext: ${dropped} records for section ${sectionName} belong to no function`);
   }
 }
 
-function codeSection(elf: ElfFile, functions: ObjectFunctions, name: string): CodeSection | undefined {
-  const section = elf.section(name);
-  return section && functions.sections.get(section.index);
+/** The records of each section; the parts of .BTF.ext name a section once, as a rule. */
+function bySection<R>(parts: readonly BtfExtSection<R>[]): Map<string, RecordList<R>> {
+  const lists = new Map<string, RecordList<R>[]>();
+  for (const { sectionName, records } of parts) {
+    const list = lists.get(sectionName);
+    if (list === undefined) lists.set(sectionName, [records]);
+    else list.push(records);
+  }
+  return new Map([...lists].map(([name, [first, ...rest]]) => [name, first!.concat(rest)]));
 }
 
-/** Compilers write records in order; the check costs nothing beside the sort that it saves. */
-function sortByOffset(records: { readonly insnOffset: number }[]): void {
-  if (records.some((record, i) => i > 0 && record.insnOffset < records[i - 1]!.insnOffset)) {
-    records.sort((a, b) => a.insnOffset - b.insnOffset);
+/** Index of the first record from `start` on whose offset is at least `offset`. */
+function indexFrom<R>({ words, width, length }: RecordList<R>, start: number, offset: number): number {
+  let index = start;
+  while (index < length && words[index * width]! < offset) index++;
+  return index;
+}
+
+function refuseBetween<R>(target: FunctionDraft, { words, width }: RecordList<R>): void {
+  for (let at = 0; at < words.length; at += width) {
+    if (words[at]! % INSN_SIZE === 0) continue;
+    throw new ObjectError("OBJECT_INVALID", "a CO-RE record for a place between two instructions", {
+      section: target.sectionName,
+      offset: target.sectionOffset + words[at]!,
+      program: target.name,
+    });
   }
 }

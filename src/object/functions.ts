@@ -1,6 +1,12 @@
 // From code sections and STT_FUNC symbols to functions: entry programs and sub-programs (libbpf.md 3.1 steps 3 and 8).
 
-import type { CoreRelocationRecord, LineInfoRecord } from "../btf/index.js";
+import {
+  type CoreRelocationRecord,
+  type LineInfoRecord,
+  NO_CORE_RELOCATIONS,
+  NO_LINE_INFO,
+  type RecordList,
+} from "../btf/index.js";
 import {
   type ElfFile,
   type ElfSection,
@@ -18,9 +24,9 @@ import { ProgramFlag } from "./uapi.js";
 /** A function while the object is being opened: later steps fill in what they find. */
 export interface FunctionDraft extends FunctionSpec {
   relocations: RelocationSpec[];
-  coreRelocations: CoreRelocationRecord[];
+  coreRelocations: RecordList<CoreRelocationRecord>;
   funcTypeId: number;
-  lineInfo: LineInfoRecord[];
+  lineInfo: RecordList<LineInfoRecord>;
 }
 
 /** A program while the object is being opened. */
@@ -80,19 +86,6 @@ export function readFunctions(elf: ElfFile, code: readonly ElfSection[]): Object
   return { sections, programs, subprograms };
 }
 
-/** The function that covers byte `offset` of its section. */
-export function functionAt(functions: readonly FunctionDraft[], offset: number): FunctionDraft | undefined {
-  let low = 0;
-  let high = functions.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (functions[middle]!.sectionOffset <= offset) low = middle + 1;
-    else high = middle;
-  }
-  const candidate = functions[low - 1];
-  return candidate !== undefined && offset - candidate.sectionOffset < candidate.insns.length ? candidate : undefined;
-}
-
 function functionSymbols(elf: ElfFile, code: readonly ElfSection[]): Map<number, ElfSymbol[]> {
   const bySection = new Map<number, ElfSymbol[]>(code.map(({ index }) => [index, []]));
   if (code.length === 0) return bySection;
@@ -131,9 +124,9 @@ function functionDraft(symbol: ElfSymbol, section: ElfSection, insns: Uint8Array
     sectionOffset: symbol.value,
     insns,
     relocations: [],
-    coreRelocations: [],
+    coreRelocations: NO_CORE_RELOCATIONS,
     funcTypeId: 0,
-    lineInfo: [],
+    lineInfo: NO_LINE_INFO,
     isStatic: symbol.binding === SymbolBinding.LOCAL || isHidden(symbol),
     isWeak: symbol.binding === SymbolBinding.WEAK,
   };

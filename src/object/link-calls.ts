@@ -1,6 +1,7 @@
 // Makes one self-contained program out of an entry program and the functions it reaches: the kernel knows no linker
 // (libbpf.md 3.7 point 5).
 
+import { hostIsLittleEndian } from "../btf/index.js";
 import { ArgumentError, ObjectError } from "../errors.js";
 import { BPF_PSEUDO, INSN_SIZE, setImm, setSource } from "../insn/index.js";
 import { log } from "../log.js";
@@ -94,19 +95,22 @@ function layOut(program: ProgramSpec): LinkedFunction[] {
 
 function mergeFuncInfo(functions: readonly LinkedFunction[]): Uint8Array | undefined {
   if (!hasInfo(functions, "function", ({ funcTypeId }) => funcTypeId !== 0)) return undefined;
-  const words = functions.flatMap(({ spec, insnIndex }) => [insnIndex, spec.funcTypeId]);
-  return littleEndianWords(words);
+  return littleEndianBytes(Uint32Array.from(functions.flatMap(({ spec, insnIndex }) => [insnIndex, spec.funcTypeId])));
 }
 
 function mergeLineInfo(functions: readonly LinkedFunction[]): Uint8Array | undefined {
   if (!hasInfo(functions, "line", ({ lineInfo }) => lineInfo.length > 0)) return undefined;
-  const words: number[] = [];
+  const merged = new Uint32Array(functions.reduce((sum, { spec }) => sum + spec.lineInfo.words.length, 0));
+  let from = 0;
   for (const { spec, insnIndex } of functions) {
-    for (const { insnOffset, fileNameOffset, lineOffset, line, column } of spec.lineInfo) {
-      words.push(insnIndex + insnOffset / INSN_SIZE, fileNameOffset, lineOffset, (line << 10) | column);
-    }
+    const { words, width } = spec.lineInfo;
+    const to = from + words.length;
+    merged.set(words, from);
+    // The kernel counts instructions where the file counts bytes; the other words are the same.
+    for (let at = from; at < to; at += width) merged[at] = insnIndex + ((merged[at]! / INSN_SIZE) | 0);
+    from = to;
   }
-  return littleEndianWords(words);
+  return littleEndianBytes(merged);
 }
 
 /** The entry program decides whether there is information at all; then every function must have it. */
@@ -132,8 +136,10 @@ function hasInfo(
   });
 }
 
-function littleEndianWords(words: readonly number[]): Uint8Array {
-  const bytes = new Uint8Array(words.length * 4);
+/** The words as bytes, in place where the machine has the byte order. */
+function littleEndianBytes(words: Uint32Array): Uint8Array {
+  const bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
+  if (hostIsLittleEndian) return bytes;
   const view = new DataView(bytes.buffer);
   words.forEach((word, i) => {
     view.setUint32(i * 4, word, true);

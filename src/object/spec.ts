@@ -2,7 +2,7 @@
 // Pure: the same object gives the same spec on every machine. Instructions are always kept in little-endian byte order
 // (every host that bpfkit loads on is little-endian); `littleEndian` tells what the file had.
 
-import type { Btf, CoreRelocationRecord, LineInfoRecord } from "../btf/index.js";
+import type { Btf, CoreRelocationRecord, LineInfoRecord, RecordList } from "../btf/index.js";
 import type { SectionDefinition } from "./sections.js";
 
 /** A relocation of one instruction against something outside its function, not yet applied. */
@@ -92,12 +92,12 @@ export interface FunctionSpec {
   readonly insns: Uint8Array;
   /** Sorted by instruction index. Indices count from the function's start. */
   readonly relocations: readonly RelocationSpec[];
-  /** CO-RE records of this function; `insnOffset` is in bytes from the function's start. */
-  readonly coreRelocations: readonly CoreRelocationRecord[];
+  /** CO-RE records of this function, sorted; `insnOffset` is in bytes from the function's start. */
+  readonly coreRelocations: RecordList<CoreRelocationRecord>;
   /** BTF id of the FUNC, 0 when .BTF.ext has none. */
   readonly funcTypeId: number;
-  /** `insnOffset` in bytes from the function's start. */
-  readonly lineInfo: readonly LineInfoRecord[];
+  /** Sorted; `insnOffset` in bytes from the function's start. */
+  readonly lineInfo: RecordList<LineInfoRecord>;
   /** STB_LOCAL, or a visibility that makes the verifier treat it as static. */
   readonly isStatic: boolean;
   readonly isWeak: boolean;

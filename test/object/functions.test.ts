@@ -145,15 +145,47 @@ describe("debug information", () => {
       program({ programs } as ReturnType<typeof open>, "a"),
       program({ programs } as ReturnType<typeof open>, "b"),
     ];
-    expect(a).toMatchObject({ funcTypeId: fa, lineInfo: [{ insnOffset: 0, line: 5, column: 0 }], coreRelocations: [] });
-    expect(b).toMatchObject({
-      funcTypeId: fb,
-      lineInfo: [
-        { insnOffset: 0, line: 6, column: 1 },
-        { insnOffset: 8, line: 7, column: 3 },
+    expect([a.funcTypeId, b.funcTypeId]).toEqual([fa, fb]);
+    expect([...a.lineInfo]).toMatchObject([{ insnOffset: 0, line: 5, column: 0 }]);
+    expect([...a.coreRelocations]).toEqual([]);
+    expect([...b.lineInfo]).toMatchObject([
+      { insnOffset: 0, line: 6, column: 1 },
+      { insnOffset: 8, line: 7, column: 3 },
+    ]);
+    expect([...b.coreRelocations]).toEqual([{ insnOffset: 0, typeId: fb, accessOffset: 1, kind: 2 }]);
+  });
+
+  it("is found in all parts of a section, and for no function when it lies before, between or behind them", () => {
+    const { file, types } = object();
+    const [fa, fb] = [types.func("a"), types.func("b")];
+    const parts = [
+      { section: "xdp", records: [[24, 1, 2, 6 << 10]] },
+      { section: "xdp", records: [[0, 1, 2, 5 << 10]] },
+      { section: "xdp", records: [[4096, 1, 2, 9 << 10]] },
+    ];
+    const ext = btfExt(types, {
+      func: [
+        {
+          section: "xdp",
+          records: [
+            [0, fa],
+            [16, fa],
+            [24, fb],
+          ],
+        },
       ],
-      coreRelocations: [{ insnOffset: 0, typeId: fb, accessOffset: 1, kind: 2 }],
+      line: parts,
     });
+    file.btf(types);
+    file.section(".BTF.ext", ext);
+    const [a, b] = open(file).programs.map((spec) => ({
+      id: spec.funcTypeId,
+      lines: [...spec.lineInfo].map(({ line }) => line),
+    }));
+    expect([a, b]).toEqual([
+      { id: fa, lines: [5] },
+      { id: fb, lines: [6] },
+    ]);
   });
 
   it("is left out with a warning when damaged, but a CO-RE record between instructions is an error", () => {
@@ -161,7 +193,7 @@ describe("debug information", () => {
     types.func("a");
     file.btf(types);
     file.section(".BTF.ext", new Uint8Array(40));
-    expect(open(file).programs[0]).toMatchObject({ funcTypeId: 0, lineInfo: [] });
+    expect(open(file).programs[0]).toMatchObject({ funcTypeId: 0, lineInfo: { length: 0 } });
 
     const second = object();
     const id = second.types.func("a");
