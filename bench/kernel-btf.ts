@@ -3,7 +3,7 @@
 // figures repeat it in the same process and are what libbpf's figure is, too.
 import { execFileSync } from "node:child_process";
 import { figure, type Subject } from "./measure.js";
-import type { Reference } from "./reference.js";
+import type { References } from "./reference.js";
 import { builtUrl } from "./target.js";
 
 const WARM_RUNS = 9;
@@ -49,14 +49,15 @@ interface Result {
   readonly find: readonly number[];
 }
 
-export function kernelBtfSubject(reference: Reference | undefined): Subject {
+export function kernelBtfSubject({ libbpf, cilium }: References): Subject {
   const results: Result[] = [];
   return {
     name: "btf",
     round() {
       const args = ["--expose-gc", "--input-type=module", "-e", child, builtUrl("btf/index.js")];
       results.push(JSON.parse(execFileSync(process.execPath, args, { encoding: "utf8" })) as Result);
-      reference?.run("btf");
+      libbpf?.run(["--only", "btf"]);
+      cilium?.run(["-only", "btf"]);
     },
     rows() {
       const first = results[0]!;
@@ -81,7 +82,8 @@ export function kernelBtfSubject(reference: Reference | undefined): Subject {
           subject: "kernel BTF: read, open and index, warm",
           unit: "ms",
           ours: figure(warm.map(({ withRead }) => withRead)),
-          reference: reference?.figure("btf.parse vmlinux", 1e-3),
+          reference: libbpf?.figure("btf.parse vmlinux", 1e-3),
+          cilium: cilium?.figure("btf.parse vmlinux", 1e-3),
           note: "libbpf builds no index",
         },
         {
@@ -94,7 +96,8 @@ export function kernelBtfSubject(reference: Reference | undefined): Subject {
           subject: "kernel BTF: find a struct by name",
           unit: "ns",
           ours: figure(results.flatMap(({ find }) => find)),
-          reference: reference?.figure("btf.find_by_name_kind struct"),
+          reference: libbpf?.figure("btf.find_by_name_kind struct"),
+          cilium: cilium?.figure("btf.find_by_name_kind struct"),
         },
       ];
     },

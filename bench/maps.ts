@@ -1,14 +1,14 @@
 // Map elements with decoded keys and values, u32 → u64, one hundred thousand keys in order, as the C loop does it: lookup,
 // update, and iteration.
 import { figure, type Subject, time } from "./measure.js";
-import type { Reference } from "./reference.js";
+import type { References } from "./reference.js";
 import { type loadBpfkit, pathOf } from "./target.js";
 
 const KEYS = 100_000;
 const CAPACITY = 131_072;
 const RUNS = 3;
 
-export function mapSubject(bpfkit: Awaited<ReturnType<typeof loadBpfkit>>, reference: Reference | undefined): Subject {
+export function mapSubject(bpfkit: Awaited<ReturnType<typeof loadBpfkit>>, { libbpf, cilium }: References): Subject {
   const minimal = bpfkit.BpfObject.open(pathOf("fixtures/minimal.bpf.o"));
   const maps = bpfkit.BpfObject.open(pathOf("fixtures/maps.bpf.o"));
   const subjects = [
@@ -44,7 +44,8 @@ export function mapSubject(bpfkit: Awaited<ReturnType<typeof loadBpfkit>>, refer
           }),
         );
       }
-      reference?.run("map");
+      libbpf?.run(["--only", "map"]);
+      cilium?.run(["-only", "map"]);
     },
     rows() {
       return subjects.flatMap(({ kind, update, lookup, iterate }) => [
@@ -52,14 +53,16 @@ export function mapSubject(bpfkit: Awaited<ReturnType<typeof loadBpfkit>>, refer
           subject: `map: lookup, ${kind} u32 → u64`,
           unit: "ns",
           ours: figure(lookup),
-          reference: reference?.figure(`map.lookup ${kind} u32->u64`),
+          reference: libbpf?.figure(`map.lookup ${kind} u32->u64`),
+          cilium: cilium?.figure(`map.lookup ${kind} u32->u64`),
           budget: { ratio: 1.15 },
         },
         {
           subject: `map: update, ${kind} u32 → u64`,
           unit: "ns",
           ours: figure(update),
-          reference: reference?.figure(`map.update ${kind} u32->u64`),
+          reference: libbpf?.figure(`map.update ${kind} u32->u64`),
+          cilium: cilium?.figure(`map.update ${kind} u32->u64`),
           budget: { ratio: 1.15 },
         },
         ...(kind === "hash"
@@ -68,7 +71,8 @@ export function mapSubject(bpfkit: Awaited<ReturnType<typeof loadBpfkit>>, refer
                 subject: "map: iterate a hash, per entry",
                 unit: "ns",
                 ours: figure(iterate),
-                reference: reference?.figure("map.iterate hash (next_key+lookup) per entry"),
+                reference: libbpf?.figure("map.iterate hash (next_key+lookup) per entry"),
+                cilium: cilium?.figure("map.iterate hash (next_key+lookup) per entry"),
               },
             ]
           : []),

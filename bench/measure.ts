@@ -14,8 +14,10 @@ export interface Row {
   readonly ours: Figure;
   /** The same thing done by libbpf or a C loop; undefined when the reference tools are not here. */
   readonly reference?: Figure | undefined;
+  /** The same thing done by cilium/ebpf. */
+  readonly cilium?: Figure | undefined;
   /** The budget of the project: at most this ratio to the reference, or at most this figure. */
-  readonly budget?: { readonly ratio: number } | { readonly limit: number };
+  readonly budget?: { readonly ratio: number } | { readonly limit: number } | undefined;
   readonly note?: string;
 }
 
@@ -71,27 +73,42 @@ export function verdict(row: Row): { text: string; over: boolean } {
   return { text: `≤ ${budget.limit} ${row.unit} ${over ? "OVER" : "ok"}`, over };
 }
 
+const columns = [
+  "subject",
+  "unit",
+  "bpfkit min",
+  "median",
+  "C min",
+  "median",
+  "ratio min",
+  "median",
+  "cilium min",
+  "budget",
+  "",
+];
+const isNumber = (column: number): boolean => column >= 2 && column <= 8;
+
+function cells(row: Row): string[] {
+  const { ours, reference, cilium } = row;
+  return [
+    row.subject,
+    row.unit,
+    number(ours.min),
+    number(ours.median),
+    reference === undefined ? "-" : number(reference.min),
+    reference === undefined ? "-" : number(reference.median),
+    reference === undefined ? "-" : `${(ours.min / reference.min).toFixed(2)} ×`,
+    reference === undefined ? "-" : `${(ours.median / reference.median).toFixed(2)} ×`,
+    cilium === undefined ? "-" : number(cilium.min),
+    verdict(row).text,
+    row.note ?? "",
+  ];
+}
+
 /** The rows as an aligned table. */
 export function formatTable(rows: readonly Row[]): string {
-  const head = ["subject", "unit", "bpfkit min", "median", "C min", "median", "ratio min", "median", "budget", ""];
-  const lines = rows.map((row) => {
-    const { ours, reference } = row;
-    return [
-      row.subject,
-      row.unit,
-      number(ours.min),
-      number(ours.median),
-      reference === undefined ? "-" : number(reference.min),
-      reference === undefined ? "-" : number(reference.median),
-      reference === undefined ? "-" : `${(ours.min / reference.min).toFixed(2)} ×`,
-      reference === undefined ? "-" : `${(ours.median / reference.median).toFixed(2)} ×`,
-      verdict(row).text,
-      row.note ?? "",
-    ];
-  });
-  const table = [head, ...lines];
-  const widths = head.map((_, column) => Math.max(...table.map((line) => line[column]!.length)));
-  const isNumber = (column: number): boolean => column >= 2 && column <= 7;
+  const table = [columns, ...rows.map(cells)];
+  const widths = columns.map((_, column) => Math.max(...table.map((line) => line[column]!.length)));
   return table
     .map((line) =>
       line
@@ -100,4 +117,10 @@ export function formatTable(rows: readonly Row[]): string {
         .trimEnd(),
     )
     .join("\n");
+}
+
+/** The rows as a table in Markdown. */
+export function markdownTable(rows: readonly Row[]): string {
+  const rule = columns.map((_, column) => (isNumber(column) ? "---:" : "---"));
+  return [columns, rule, ...rows.map(cells)].map((line) => `| ${line.join(" | ")} |`).join("\n");
 }

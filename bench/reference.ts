@@ -1,9 +1,11 @@
-// The C side: bench-libbpf of the project's reference tools, which prints JSON lines. It is a program of the developer's
-// machine, never a dependency; where it is missing, only absolute figures are given.
+// The others: bench-libbpf and bench-go (cilium/ebpf) of the project's reference tools, and our own libbpf-loader. They
+// print JSON lines. They are programs of the developer's machine, never a dependency; where they are missing, only
+// absolute figures are given.
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { libbpfLoader } from "./libbpf-loader.js";
 import { combine, type Figure } from "./measure.js";
 
 interface Line extends Figure {
@@ -11,39 +13,29 @@ interface Line extends Figure {
   readonly name: string;
 }
 
-/** Results of bench-libbpf, kept by name over any number of runs. */
-export class Reference {
-  readonly #folder: string;
+/** One program to compare with; its figures are kept by name over any number of runs. */
+export class Peer {
+  readonly command: string;
+  /** As the program calls itself, with its version; undefined before the first run. */
+  impl: string | undefined;
+  readonly #arguments: readonly string[];
   readonly #figures = new Map<string, Figure[]>();
 
-  private constructor(folder: string) {
-    this.#folder = folder;
+  constructor(command: string, args: readonly string[] = []) {
+    this.command = command;
+    this.#arguments = args;
   }
 
-  /** Where the tools may be: $BPFKIT_ORACLE, /opt/oracle, ~/oracle; each with bench-libbpf in it or in bin/. */
-  static find(): Reference | undefined {
-    const places = [process.env.BPFKIT_ORACLE, "/opt/oracle", join(homedir(), "oracle")];
-    for (const place of places) {
-      if (place === undefined) continue;
-      for (const folder of [place, join(place, "bin")]) {
-        if (existsSync(join(folder, "bench-libbpf")) && existsSync(join(folder, "bench.bpf.o"))) {
-          return new Reference(folder);
-        }
-      }
-    }
-    return undefined;
-  }
-
-  /** Runs one group (`obj`, `btf` or `map`) and keeps its figures. */
-  run(group: "obj" | "btf" | "map", objects: readonly string[] = []): void {
-    const command = join(this.#folder, "bench-libbpf");
-    const output = execFileSync(command, ["--only", group, join(this.#folder, "bench.bpf.o"), ...objects], {
+  /** Runs it with these arguments in front of its own, and `rest` behind, and keeps its figures. */
+  run(first: readonly string[], rest: readonly string[] = []): void {
+    const output = execFileSync(this.command, [...first, ...this.#arguments, ...rest], {
       encoding: "utf8",
       stdio: ["ignore", "pipe", "inherit"],
     });
     for (const text of output.split("\n")) {
       if (!text.startsWith("{")) continue;
       const line = JSON.parse(text) as Line;
+      this.impl = line.impl;
       const kept = this.#figures.get(line.name);
       if (kept === undefined) this.#figures.set(line.name, [line]);
       else kept.push(line);
@@ -55,8 +47,40 @@ export class Reference {
     const combined = combine(this.#figures.get(name) ?? []);
     return combined && { min: combined.min * scale, median: combined.median * scale };
   }
+}
 
-  toString(): string {
-    return join(this.#folder, "bench-libbpf");
-  }
+/** What there is to compare with on this machine. */
+export interface References {
+  /** libbpf and C loops: maps, kernel BTF. */
+  readonly libbpf: Peer | undefined;
+  /** libbpf, opening and loading objects. */
+  readonly loader: Peer | undefined;
+  /** The same as `libbpf` by cilium/ebpf, and loading. */
+  readonly cilium: Peer | undefined;
+  /** For each that is missing, why. */
+  readonly missing: readonly string[];
+}
+
+/** Looks in $BPFKIT_ORACLE, /opt/oracle and ~/oracle, there and in bin/; compiles what is compiled here. */
+export function findReferences(): References {
+  const places = [process.env.BPFKIT_ORACLE, "/opt/oracle", join(homedir(), "oracle")].filter((p) => p !== undefined);
+  const folder = places
+    .flatMap((place) => [place, join(place, "bin")])
+    .find((at) => existsSync(join(at, "bench.bpf.o")));
+  const missing: string[] = [];
+  const tool = (name: string): Peer | undefined => {
+    const path = folder === undefined ? undefined : join(folder, name);
+    if (folder !== undefined && path !== undefined && existsSync(path))
+      return new Peer(path, [join(folder, "bench.bpf.o")]);
+    missing.push(`no ${name} (looked in ${places.join(", ")})`);
+    return undefined;
+  };
+  const compiled = libbpfLoader(places.map((place) => join(place, "sid")).find((tree) => existsSync(tree)));
+  if ("missing" in compiled) missing.push(compiled.missing);
+  return {
+    libbpf: tool("bench-libbpf"),
+    loader: "path" in compiled ? new Peer(compiled.path) : undefined,
+    cilium: tool("bench-go"),
+    missing,
+  };
 }

@@ -1,0 +1,126 @@
+// What libbpf takes to open and load objects, as JSON lines: with the verifier, and without it, that is less the time
+// inside BPF_PROG_LOAD. A test oracle of the benchmark, compiled into the cache by libbpf-loader.ts; linked statically
+// with --wrap=syscall, so that the calls libbpf makes pass through here.
+// usage: libbpf-loader RUNS OBJECT...
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <bpf/libbpf.h>
+#include <linux/bpf.h>
+
+#define HAS_PREPARE (LIBBPF_MAJOR_VERSION > 1 || LIBBPF_MINOR_VERSION >= 6)
+#define MAX_RUNS 1000
+
+static double in_verifier;
+
+static double now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1e6 + t.tv_nsec / 1e3;
+}
+
+long __real_syscall(long number, ...);
+
+long __wrap_syscall(long number, ...)
+{
+	long a[6];
+	va_list list;
+	va_start(list, number);
+	for (int i = 0; i < 6; i++)
+		a[i] = va_arg(list, long);
+	va_end(list);
+	double start = now();
+	long result = __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+	if (number == __NR_bpf && (int)a[0] == BPF_PROG_LOAD)
+		in_verifier += now() - start;
+	return result;
+}
+
+static int ascending(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+static void say(const char *what, const char *object, double *sample, int count)
+{
+	if (count == 0)
+		return;
+	qsort(sample, count, sizeof(*sample), ascending);
+	printf("{\"impl\":\"libbpf %s\",\"name\":\"%s %s\",\"min\":%.3f,\"median\":%.3f}\n", libbpf_version_string(), what,
+	       object, sample[0], sample[count / 2]);
+}
+
+static int quiet(enum libbpf_print_level level, const char *format, va_list list)
+{
+	return 0;
+}
+
+#if HAS_PREPARE
+// From open to the verifier. Without programs it is what the object costs apart from their relocation.
+static double prepare(const char *path, int with_programs)
+{
+	struct bpf_object *object = bpf_object__open_file(path, NULL);
+	struct bpf_program *program;
+	if (object == NULL)
+		exit(1);
+	bpf_object__for_each_program(program, object)
+		bpf_program__set_autoload(program, with_programs);
+	double start = now();
+	if (bpf_object__prepare(object))
+		exit(1);
+	double duration = now() - start;
+	bpf_object__close(object);
+	return duration;
+}
+#endif
+
+int main(int argc, char **argv)
+{
+	static double opened[MAX_RUNS], whole[MAX_RUNS], without[MAX_RUNS], all[MAX_RUNS], none[MAX_RUNS];
+	int runs = argc > 2 ? atoi(argv[1]) : 0;
+	if (runs < 1 || runs > MAX_RUNS) {
+		fprintf(stderr, "usage: libbpf-loader RUNS OBJECT...\n");
+		return 2;
+	}
+	libbpf_set_print(quiet);
+	for (int i = 2; i < argc; i++) {
+		const char *slash = strrchr(argv[i], '/'), *name = slash ? slash + 1 : argv[i];
+		for (int run = 0; run < runs; run++) {
+			in_verifier = 0;
+			double start = now();
+			struct bpf_object *object = bpf_object__open_file(argv[i], NULL);
+			opened[run] = now() - start;
+			if (object == NULL || bpf_object__load(object)) {
+				fprintf(stderr, "libbpf-loader: cannot load %s\n", argv[i]);
+				return 1;
+			}
+			bpf_object__close(object);
+			whole[run] = now() - start;
+			without[run] = whole[run] - in_verifier;
+		}
+		// Before anything else of this process takes memory.
+		struct rusage usage;
+		getrusage(RUSAGE_SELF, &usage);
+		double peak = usage.ru_maxrss / 1024.0;
+		int prepared = 0;
+#if HAS_PREPARE
+		for (; prepared < runs; prepared++) {
+			all[prepared] = prepare(argv[i], 1);
+			none[prepared] = prepare(argv[i], 0);
+		}
+#endif
+		say("open", name, opened, runs);
+		say("open+load+close", name, whole, runs);
+		say("open+load+close-verifier", name, without, runs);
+		say("prepare", name, all, prepared);
+		say("prepare-no-programs", name, none, prepared);
+		say("memory", name, &peak, 1);
+	}
+	return 0;
+}
