@@ -9,6 +9,7 @@ import type { Field, IntPlan, Part, Plan } from "./codec-plan.js";
 import { type ArrayPlan, type BitsPlan, type Choice, type CompositePlan, fieldsOf } from "./codec-plan.js";
 import { utf8, writeAscii, writeBytes, writeZeros } from "./codec-strings.js";
 import { type BtfValue, unionBytes } from "./codec-value.js";
+import { LOW, s64, u64, words } from "./codec-words.js";
 import { liveStates } from "./live-state.js";
 
 /** Writes a value to bytes that are zero. @throws Misfit */
@@ -229,11 +230,23 @@ function intWriter({ size, signed, result, label }: IntPlan, little: boolean): W
   }
   const { min, max } = bigRange(bits, signed);
   const check = (value: unknown): bigint => integerBig(value, min, max, label, result === "number");
-  if (size === 8) return (view, offset, value) => view.setBigUint64(offset, BigInt.asUintN(64, check(value)), little);
+  if (size === 8) return longWriter(signed, little, check);
   return (view, offset, value) => {
     const integer = check(value);
     view.setBigUint64(little ? offset : offset + 8, BigInt.asUintN(64, integer), little);
     view.setBigUint64(little ? offset + 8 : offset, BigInt.asUintN(64, integer >> 64n), little);
+  };
+}
+
+/** 64 bits: what comes back as it was given fits; `check` is asked about everything else. */
+function longWriter(signed: boolean, little: boolean, check: (value: unknown) => bigint): Writer {
+  const given = signed ? s64 : u64;
+  const low = little ? 0 : 4;
+  return (view, offset, value) => {
+    if (typeof value === "bigint") given[0] = value;
+    if (given[0] !== value) given[0] = check(value);
+    view.setUint32(offset + low, words[LOW]!, little);
+    view.setUint32(offset + 4 - low, words[1 - LOW]!, little);
   };
 }
 

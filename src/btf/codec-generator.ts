@@ -8,22 +8,12 @@ import { readInt128 } from "./codec-interpreter.js";
 import type { BitsPlan, CompositePlan, IntPlan, Plan } from "./codec-plan.js";
 import { readBytes, readText, shortText } from "./codec-strings.js";
 import { type Reader, unionClass } from "./codec-value.js";
+import { LOW, s64, u64, words } from "./codec-words.js";
 
 /** Larger types are left to the interpreter: V8 does not optimise functions of that size anyway. */
 const MAX_FIELDS = 4096;
 /** Arrays up to this length are written out. */
 const MAX_UNROLLED = 8;
-
-/**
- * Bigints are loaded from here, where their two words are stored first: much faster on Node 20 than `getBigUint64`
- * (typescript.md 7: DataView and bigint do not go well together there).
- */
-const words = new Uint32Array(2);
-const u64 = new BigUint64Array(words.buffer);
-const s64 = new BigInt64Array(words.buffer);
-u64[0] = 1n;
-/** Index in `words` of the low word, by the byte order of this machine. */
-const LOW = words[0] === 1 ? 0 : 1;
 
 /** What generated code may call, by the names it uses. */
 const runtime = { readBytes, readInt128, readText, readWideBits, s64, shortText, u64, unionClass, words };
