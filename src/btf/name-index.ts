@@ -22,12 +22,15 @@ export function essentialName(name: string): string {
 
 const HASH_FACTOR = 31; // a shift and a subtraction, which shortens the chain that every byte lengthens
 
-/** Hash of the essential part of the NUL-terminated (or ending) name at `from`. */
+/**
+ * Hash of the essential part of the NUL-terminated name at `from`. That the NUL is there is for the caller to know: a
+ * loop that can run out of the bytes costs half as much again.
+ */
 function hashEssential(bytes: Uint8Array, from: number): number {
   let hash = 0;
   let window = 0;
   let at = from;
-  for (let byte = bytes[at]; byte !== 0 && byte !== undefined; byte = bytes[++at]) {
+  for (let byte = bytes[at]!; byte !== 0; byte = bytes[++at]!) {
     // Rare, hence well predicted: single underscores, which are everywhere, cost no branch.
     window = ((window << 8) | byte) & 0xffffff;
     if (window === THREE_UNDERSCORES) return hashRange(bytes, from, essentialEnd(bytes, from));
@@ -48,12 +51,12 @@ function bucketOf(hash: number, mask: number): number {
   return (mixed ^ (mixed >>> 15)) & mask;
 }
 
-/** End of the essential part of the NUL-terminated (or ending) name at `from`. */
+/** End of the essential part of the NUL-terminated name at `from`. */
 function essentialEnd(bytes: Uint8Array, from: number): number {
   let cut = -1;
   let run = 0; // underscores just seen; a run that begins the name never counts as three
   let at = from;
-  for (let byte = bytes[at]; byte !== 0 && byte !== undefined; byte = bytes[++at]) {
+  for (let byte = bytes[at]!; byte !== 0; byte = bytes[++at]!) {
     if (byte === UNDERSCORE) run += at === from ? 4 : 1;
     else {
       if (run === 3) cut = at - 3;
@@ -83,11 +86,12 @@ export class NameIndex {
     const mask = 2 ** Math.floor(Math.log2(offsets.length + 1)) - 1;
     const heads = new Uint32Array(mask + 1);
     const next = new Uint32Array(offsets.length);
-    const { bytes, start } = strings;
+    const { bytes, start, end } = strings;
     // From the last to the first, so that chains are in ascending order.
     for (let index = offsets.length - 1; index >= 0; index--) {
       const name = words[offsets[index]!]!;
-      if (name === 0) continue;
+      // Behind the end: BTF that was trusted and should not have been.
+      if (name === 0 || name >= end) continue;
       const hash = name >= start ? hashEssential(bytes, name - start) : hashInBase(strings, name);
       const bucket = bucketOf(hash, mask);
       next[index] = heads[bucket]!;
@@ -114,7 +118,7 @@ export class NameIndex {
   /** Position of the first type named exactly `name` that `accept` takes. */
   first(name: string, accept: (index: number) => boolean): number | undefined {
     const bytes = encode(name);
-    const { length } = bytes;
+    const length = bytes.length - 1;
     for (let index = this.#head(bytes); index >= 0; index = this.#next[index]! - 1) {
       const { bytes: own, start } = this.#strings.holder(this.#nameOffset(index));
       const from = this.#nameOffset(index) - start;
@@ -125,7 +129,7 @@ export class NameIndex {
 
   /** First position of the chain that the types named `name` are in, -1 when it is empty. */
   #head(name: Uint8Array): number {
-    if (name.length === 0 || name.includes(0)) return -1;
+    if (name.length === 1 || name.indexOf(0) < name.length - 1) return -1;
     return this.#heads[bucketOf(hashEssential(name, 0), this.#mask)]! - 1;
   }
 
@@ -139,12 +143,12 @@ function startsWith(bytes: Uint8Array, from: number, wanted: Uint8Array, length:
   return true;
 }
 
-/** UTF-8; without the encoder's fixed cost for names that are ASCII. */
+/** UTF-8 and a NUL; without the encoder's fixed cost for names that are ASCII. */
 function encode(name: string): Uint8Array {
-  const bytes = new Uint8Array(name.length);
+  const bytes = new Uint8Array(name.length + 1);
   for (let i = 0; i < name.length; i++) {
     const code = name.charCodeAt(i);
-    if (code >= 0x80) return utf8.encode(name);
+    if (code >= 0x80) return utf8.encode(`${name}\0`);
     bytes[i] = code;
   }
   return bytes;

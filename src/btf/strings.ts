@@ -19,7 +19,8 @@ export class StringTable {
 
   /** @throws BtfError `BTF_INVALID` when the section does not begin (unless split) and end with NUL */
   constructor(bytes: Uint8Array, fileOffset: number, base: StringTable | undefined) {
-    this.bytes = bytes;
+    // Never a Buffer: one class of bytes wherever names are read, so that the engine compiles those loops once.
+    this.bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
     this.base = base;
     this.start = base?.end ?? 0;
     this.end = this.start + bytes.length;
