@@ -47,7 +47,7 @@ describe("rows of the table", () => {
     const section = (name: string): Uint8Array => elf.section(name)!.data;
     const btf = Btf.parse(section(".BTF"));
     const kinds = parseBtfExt(section(".BTF.ext"), btf).coreRelocations.flatMap(({ records }) =>
-      records.map(({ kind }) => kind),
+      [...records].map(({ kind }) => kind),
     );
     expect([...new Set(kinds)].sort((a, b) => a - b)).toEqual(Object.values(CoreRelocationKind));
   });
