@@ -5,7 +5,7 @@ import { SystemCallError, UnsupportedError } from "../errors.js";
 import { INSN_SIZE, Opcode, readInsn, setImm } from "../insn/index.js";
 import { type FeatureName, kernelHas, knownMissing, raiseMemlock, withMemlock } from "../kernel/index.js";
 import { log } from "../log.js";
-import { AttachType, MapFlag, type MapSpec, type ProgramSpec } from "../object/index.js";
+import { AttachType, MapFlag, type MapSpec, MapType, type ProgramSpec } from "../object/index.js";
 import { type LoadedProgram, type LoadSteps, loadProgram } from "../program/index.js";
 import {
   Errno,
@@ -111,7 +111,7 @@ export function createWithFallBacks(wanted: MapCreateOptions, spec: MapSpec): Fi
     if (spec.dataKind !== undefined && asksKernel("global_data")) {
       throw new UnsupportedError("this kernel has no global variables; they came with Linux 5.2", { cause: error });
     }
-    if (options.exclusiveProgramHash !== undefined && error.errno === Errno.E2BIG) {
+    if (options.exclusiveProgramHash !== undefined && lacksExclusiveMaps()) {
       throw new UnsupportedError("this kernel has no maps for one program alone; they came with Linux 6.18", {
         cause: error,
       });
@@ -120,6 +120,17 @@ export function createWithFallBacks(wanted: MapCreateOptions, spec: MapSpec): Fi
     if (adapted === options) throw error;
     options = adapted;
     return create();
+  }
+}
+
+/** Asked after a refusal: fields that a kernel does not know are E2BIG or EINVAL, like much else. */
+function lacksExclusiveMaps(): boolean {
+  const exclusiveProgramHash = new Uint8Array(32);
+  try {
+    mapCreate({ type: MapType.array, keySize: 4, valueSize: 4, maxEntries: 1, exclusiveProgramHash }).close();
+    return false;
+  } catch (error) {
+    return error instanceof SystemCallError && (error.errno === Errno.E2BIG || error.errno === Errno.EINVAL);
   }
 }
 

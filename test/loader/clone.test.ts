@@ -96,9 +96,12 @@ kernelDescribe("clones of tracing programs", { needs: ["tp_btf", "array_mmap"] }
       const btf = loadKernelBtf("the test");
       using exit = await obj.program("on_typed").clone({ attachTarget: "sched_process_exit" });
       const targets = [obj.program("on_typed"), exit].map(({ fd }) => progInfo(fd).attachBtfId);
-      expect(targets).toEqual(
-        ["exec", "exit"].map((name) => btf.findByName(`btf_trace_sched_process_${name}`, "typedef")),
-      );
+      // Kernels before 6.0 do not tell.
+      if (targets[0] !== 0) {
+        expect(targets).toEqual(
+          ["exec", "exit"].map((name) => btf.findByName(`btf_trace_sched_process_${name}`, "typedef")),
+        );
+      }
       const link = exit.attach();
       expect(link.attached).toBe(true);
       execFileSync("/bin/true");
