@@ -43,8 +43,11 @@ export {
 } from "./loader/index.js";
 export { type Logger, type LogLevel, setLogger } from "./log.js";
 export type {
+  CpuValue,
+  GetOptions,
   GlobalVariables,
   MapDeclaration,
+  MapDetails,
   OpenMapOptions,
   RawMap,
   SetOptions,

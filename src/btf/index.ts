@@ -15,7 +15,7 @@ export {
   NO_LINE_INFO,
   parseBtfExt,
 } from "./ext.js";
-export { type LiveCell, liveCell } from "./live.js";
+export { type LiveCell, liveArray, liveCell } from "./live.js";
 export { AtomicInteger, atomic } from "./live-atomic.js";
 export { type LiveMemory, type LivePlace, type LiveState, liveStates, snapshot } from "./live-state.js";
 export { essentialName } from "./name-index.js";

@@ -80,6 +80,43 @@ export function liveCell(
   };
 }
 
+/**
+ * `count` values of a BTF type in memory, from its beginning, `stride` bytes apart, as a live array.
+ *
+ * @param name for messages
+ * @throws BtfError as {@link compileCodec}
+ */
+export function liveArray(
+  btf: TypeSource,
+  typeId: number,
+  memory: LiveMemory,
+  {
+    count,
+    stride,
+    name,
+    ...options
+  }: CodecOptions & {
+    readonly count: number;
+    readonly stride: number;
+    readonly name: string;
+  },
+): readonly BtfValue[] {
+  const { littleEndian } = btf;
+  const element = planType(btf, typeId, options);
+  const { height, cost } = element;
+  const plan: Plan = {
+    kind: "array",
+    size: stride * count,
+    element,
+    count,
+    height: height + 1,
+    cost: cost * count + 1,
+  };
+  const place: LivePlace = { memory, offset: 0, plan, littleEndian, path: name };
+  const type = new LiveTypes(littleEndian, options).of(element);
+  return arrayView(place, { count, stride, element }, type, undefined) as readonly BtfValue[];
+}
+
 /** How values of one type are read and written in place. */
 interface LiveType {
   readonly codec: BtfCodec;
@@ -132,7 +169,7 @@ class LiveTypes {
       case "union":
         return compositeView(plan, codec, (member) => this.of(member));
       case "array":
-        return (place) => arrayView(place, plan, codec, this.of(plan.element));
+        return (place) => arrayView(place, { ...plan, stride: plan.element.size }, this.of(plan.element), codec);
       default:
         return undefined;
     }
@@ -161,7 +198,11 @@ function compositeView(
     Object.defineProperties(view, descriptors);
     liveStates.set(
       view,
-      stateOf(place, codec, (key) => memberPlace(place, fields.get(key))),
+      stateOf(
+        place,
+        () => codec.decode(place.memory.view(), place.offset),
+        (key) => memberPlace(place, fields.get(key)),
+      ),
     );
     return view;
   };
@@ -235,7 +276,7 @@ function memberPlace(place: LivePlace, field: Field | undefined): LivePlace | un
   return { ...place, offset: place.offset + offset, plan, path: place.path + pathStep(name) };
 }
 
-function stateOf(place: LivePlace, codec: BtfCodec, placeOf: LiveState["place"]): LiveState {
+function stateOf(place: LivePlace, whole: () => BtfValue, placeOf: LiveState["place"]): LiveState {
   const { memory, offset, plan } = place;
   return {
     plan,
@@ -243,21 +284,28 @@ function stateOf(place: LivePlace, codec: BtfCodec, placeOf: LiveState["place"])
       const view = memory.view();
       return new Uint8Array(view.buffer, view.byteOffset + offset, plan.size).slice();
     },
-    snapshot: () => codec.decode(memory.view(), offset),
+    snapshot: whole,
     place: placeOf,
   };
 }
 
-/** An array in memory: an `Array` to all who look at it, whose length cannot change. */
-function arrayView(place: LivePlace, plan: ArrayPlan, codec: BtfCodec, element: LiveType): object {
+/**
+ * An array in memory: an `Array` to all who look at it, whose length cannot change.
+ *
+ * @param codec of the whole; undefined when there are gaps between the elements
+ */
+function arrayView(
+  place: LivePlace,
+  { count, stride, element: elementPlan }: Pick<ArrayPlan, "count" | "element"> & { readonly stride: number },
+  element: LiveType,
+  codec: BtfCodec | undefined,
+): object {
   const { memory, offset } = place;
-  const { count } = plan;
-  const stride = plan.element.size;
   const kept = count <= MAX_KEPT_ELEMENTS ? new Map<number, object>() : undefined;
   const elementPlace = (index: number): LivePlace => ({
     ...place,
     offset: offset + index * stride,
-    plan: plan.element,
+    plan: elementPlan,
     path: `${place.path}[${index}]`,
   });
   const { view: make } = element;
@@ -317,7 +365,12 @@ function arrayView(place: LivePlace, plan: ArrayPlan, codec: BtfCodec, element: 
       return true;
     },
   });
-  const state = stateOf(place, codec, (key) => {
+  const whole = (): BtfValue => {
+    if (codec !== undefined) return codec.decode(memory.view(), offset);
+    const now = memory.view();
+    return Array.from({ length: count }, (_, index) => element.codec.decode(now, offset + index * stride));
+  };
+  const state = stateOf(place, whole, (key) => {
     const index = indexOf(key);
     return index === undefined ? undefined : elementPlace(index);
   });

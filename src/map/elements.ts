@@ -8,11 +8,47 @@ import { Errno, type MapScratch, systemCallError } from "../syscall/index.js";
 /** What an update may do: BPF_ANY (default), BPF_NOEXIST, BPF_EXIST, or any BPF_F_* word of flags. */
 export type UpdateFlags = "any" | "noexist" | "exist" | bigint;
 
+/** Options of a lookup. */
+export interface GetOptions {
+  /** Holds the element's `struct bpf_spin_lock` (BPF_F_LOCK, Linux 5.1), which the value must have. */
+  lock?: boolean;
+  /** Further BPF_F_* bits. */
+  flags?: bigint;
+}
+
+/** Options of an update. */
+export interface SetOptions {
+  /** `"noexist"` refuses to replace, `"exist"` to insert; a bigint gives any BPF_F_* word. */
+  flags?: UpdateFlags;
+  /** Holds the element's `struct bpf_spin_lock` (BPF_F_LOCK, Linux 5.1), which the value must have. */
+  lock?: boolean;
+}
+
 const updateFlags: Readonly<Record<string, bigint>> = { any: 0n, noexist: 1n, exist: 2n };
 
+/** UAPI linux/bpf.h. The two last ones make the value that of one CPU; the upper half of the word is the CPU. */
+const BPF_F_LOCK = 4n;
+const BPF_F_CPU = 8n;
+export const BPF_F_ALL_CPUS = 16n;
+
+/** The flags word for one CPU's value. */
+export function cpuFlags(cpu: number): bigint {
+  return BPF_F_CPU | (BigInt(cpu) << 32n);
+}
+
+/** The flags word of an access. @throws ArgumentError */
+export function flagsWord({ flags = 0n, lock }: SetOptions): bigint {
+  return (lock === true ? BPF_F_LOCK : 0n) | updateFlagsWord(flags);
+}
+
 /** The flags word of an update. @throws ArgumentError */
-export function updateFlagsWord(flags: UpdateFlags): bigint {
-  if (typeof flags === "bigint") return flags;
+function updateFlagsWord(flags: UpdateFlags): bigint {
+  if (typeof flags === "bigint") {
+    if ((flags & (BPF_F_CPU | BPF_F_ALL_CPUS)) === 0n) return flags;
+    throw new ArgumentError("BPF_F_CPU and BPF_F_ALL_CPUS change the size of a value", {
+      hint: "use getCpu(), setCpu() and setAllCpus()",
+    });
+  }
   const word = Object.hasOwn(updateFlags, flags) ? updateFlags[flags] : undefined;
   if (word !== undefined) return word;
   throw new ArgumentError(`update flags are "any", "noexist", "exist" or a bigint, not ${JSON.stringify(flags)}`);
@@ -27,14 +63,14 @@ export interface ElementSource {
 
 /** Reads and writes single elements through a pair of codecs. */
 export class Elements<K extends BtfValue, V extends BtfValue> {
+  readonly key: BtfCodec;
+  readonly value: BtfCodec;
   readonly #source: ElementSource;
-  readonly #key: BtfCodec;
-  readonly #value: BtfCodec;
 
   constructor(source: ElementSource, key: BtfCodec, value: BtfCodec) {
     this.#source = source;
-    this.#key = key;
-    this.#value = value;
+    this.key = key;
+    this.value = value;
   }
 
   /** BPF_MAP_LOOKUP_ELEM; undefined when there is none. Without a key: peek of a queue or stack. */
@@ -42,9 +78,9 @@ export class Elements<K extends BtfValue, V extends BtfValue> {
     // Spelt out here and in set() instead of #with: its closure would cost a tenth of what the budget leaves.
     const scratch = this.#source.scratch().acquire();
     try {
-      if (key !== undefined) this.#key.encode(scratch.keyView, 0, key);
+      if (key !== undefined) this.key.encode(scratch.keyView, 0, key);
       const result = scratch.lookup(flags);
-      if (result === 0 || found(result, "LOOKUP_ELEM")) return this.#value.decode(scratch.valueView, 0) as V;
+      if (result === 0 || found(result, "LOOKUP_ELEM")) return this.value.decode(scratch.valueView, 0) as V;
       return undefined;
     } catch (error) {
       throw addLocation(error, { map: this.#source.name });
@@ -56,16 +92,24 @@ export class Elements<K extends BtfValue, V extends BtfValue> {
   /** BPF_MAP_LOOKUP_AND_DELETE_ELEM; undefined when there is none. Without a key: pop of a queue or stack. */
   take(key: K | undefined, flags?: bigint): V | undefined {
     return this.#with((scratch) => {
-      if (key !== undefined) this.#key.encode(scratch.keyView, 0, key);
+      if (key !== undefined) this.key.encode(scratch.keyView, 0, key);
       if (!found(scratch.lookupAndDelete(flags), "LOOKUP_AND_DELETE_ELEM")) return undefined;
-      return this.#value.decode(scratch.valueView, 0) as V;
+      return this.value.decode(scratch.valueView, 0) as V;
     });
   }
 
   /** BPF_MAP_LOOKUP_ELEM without decoding. */
   has(key: K): boolean {
     return this.#with((scratch) => {
-      this.#key.encode(scratch.keyView, 0, key);
+      this.key.encode(scratch.keyView, 0, key);
+      return found(scratch.lookup(), "LOOKUP_ELEM");
+    });
+  }
+
+  /** BPF_MAP_LOOKUP_ELEM of a bloom filter: whether `value` may have been added. */
+  mayHold(value: V): boolean {
+    return this.#with((scratch) => {
+      this.value.encode(scratch.valueView, 0, value);
       return found(scratch.lookup(), "LOOKUP_ELEM");
     });
   }
@@ -74,8 +118,8 @@ export class Elements<K extends BtfValue, V extends BtfValue> {
   set(key: K | undefined, value: V, flags?: bigint): void {
     const scratch = this.#source.scratch().acquire();
     try {
-      if (key !== undefined) this.#key.encode(scratch.keyView, 0, key);
-      this.#value.encode(scratch.valueView, 0, value);
+      if (key !== undefined) this.key.encode(scratch.keyView, 0, key);
+      this.value.encode(scratch.valueView, 0, value);
       const result = scratch.update(flags);
       if (result < 0) throw systemCallError("bpf(BPF_MAP_UPDATE_ELEM)", -result);
     } catch (error) {
@@ -88,14 +132,9 @@ export class Elements<K extends BtfValue, V extends BtfValue> {
   /** BPF_MAP_DELETE_ELEM; false when there was none. */
   delete(key: K): boolean {
     return this.#with((scratch) => {
-      this.#key.encode(scratch.keyView, 0, key);
+      this.key.encode(scratch.keyView, 0, key);
       return found(scratch.delete(), "DELETE_ELEM");
     });
-  }
-
-  /** Decodes a key and a value that lie somewhere else, for iteration. */
-  decode(keys: DataView, keyOffset: number, values: DataView, valueOffset: number): [K, V] {
-    return [this.#key.decode(keys, keyOffset) as K, this.#value.decode(values, valueOffset) as V];
   }
 
   /** Borrows the scratch memory: a getter of a value that is being encoded may use the same map. */

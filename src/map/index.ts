@@ -1,9 +1,10 @@
 // The map room's public names: live maps, their elements and the global variables in them.
 
+export type { CpuValue } from "./access.js";
 export type { MapDeclaration } from "./declaration.js";
-export type { UpdateFlags } from "./elements.js";
+export type { GetOptions, SetOptions, UpdateFlags } from "./elements.js";
 export type { GlobalVariables } from "./global-variables.js";
-export type { OpenMapOptions } from "./live.js";
-export { BpfMap, type SetOptions } from "./map.js";
+export type { MapDetails, OpenMapOptions } from "./live.js";
+export { BpfMap } from "./map.js";
 export type { RawMap } from "./raw.js";
 export { mapTypeRule } from "./type-rules.js";

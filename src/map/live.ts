@@ -1,10 +1,11 @@
 // A map that is in the kernel already, made by anybody: its declaration from what the kernel tells of it.
 
+import { readFileSync } from "node:fs";
 import { Btf } from "../btf/index.js";
 import { BpfkitError } from "../errors.js";
 import { log } from "../log.js";
-import type { MapSpec } from "../object/index.js";
-import { btfInfo, type FdLike, type MapInfo, mapInfo, openById } from "../syscall/index.js";
+import { type MapSpec, type MapTypeName, mapTypeName } from "../object/index.js";
+import { btfInfo, type FdLike, fdNumber, type MapInfo, mapInfo, openById } from "../syscall/index.js";
 
 /** Options of `BpfMap.openPinned` and `BpfMap.openById`. */
 export interface OpenMapOptions {
@@ -15,6 +16,42 @@ export interface OpenMapOptions {
   btf?: Btf | undefined;
   /** BPF_F_RDONLY (8) or BPF_F_WRONLY (16): what may be done through this descriptor. */
   flags?: number | undefined;
+}
+
+/** What the kernel tells of a map. */
+export interface MapDetails extends Omit<MapInfo, "type"> {
+  /** By libbpf's name, or its number where this version has no name. */
+  readonly type: MapTypeName | number;
+  /** Nobody may write it from user space any more (Linux 5.2). Undefined where the kernel does not tell. */
+  readonly frozen: boolean | undefined;
+  /** Bytes of kernel memory that it takes, about. Undefined where the kernel does not tell. */
+  readonly memoryBytes: number | undefined;
+}
+
+/** @throws SystemCallError */
+export function mapDetails(map: FdLike): MapDetails {
+  const info = mapInfo(map);
+  const lines = fdInfo(fdNumber(map));
+  const frozen = lines.get("frozen");
+  const memory = lines.get("memlock");
+  return {
+    ...info,
+    type: mapTypeName(info.type) ?? info.type,
+    frozen: frozen === undefined ? undefined : frozen === "1",
+    memoryBytes: memory === undefined ? undefined : Number(memory),
+  };
+}
+
+/** The lines of /proc/self/fdinfo, which has a few things that BPF_OBJ_GET_INFO_BY_FD has not. */
+function fdInfo(fd: number): ReadonlyMap<string, string> {
+  try {
+    const lines = readFileSync(`/proc/self/fdinfo/${fd}`, "latin1").split("\n");
+    return new Map(
+      lines.map((line): [string, string] => [line.split(":")[0]!, line.slice(line.indexOf(":") + 1).trim()]),
+    );
+  } catch {
+    return new Map();
+  }
 }
 
 /** What the kernel tells about a map, as a declaration. */

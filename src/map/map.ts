@@ -1,33 +1,25 @@
-// A map with everything a user does to it: declaration, descriptor and pin of the classes below, and the elements with the
-// protocol of JavaScript's Map, decoded by BTF.
+// A map with everything a user does to it: declaration, descriptor, pin and memory of the classes below, and the elements
+// with the protocol of JavaScript's Map, decoded by BTF.
 
-import type { BtfCodec, BtfValue } from "../btf/index.js";
-import { addLocation, UnsupportedError, withLocation } from "../errors.js";
+import type { BtfValue } from "../btf/index.js";
+import { ArgumentError, addLocation, SystemCallError, UnsupportedError, withLocation } from "../errors.js";
 import {
+  Errno,
   type FileDescriptor,
-  type MappedRegion,
   MapScratch,
+  mapCreate,
   mapFreeze,
-  mapLookup,
-  mapUpdate,
   objectGet,
   openById,
   possibleCpuCount,
 } from "../syscall/index.js";
-import { Elements, type UpdateFlags, updateFlagsWord } from "./elements.js";
-import { DataSection } from "./global-variables.js";
-import { MapHandle } from "./handle.js";
-import { describeMap, type OpenMapOptions } from "./live.js";
+import { type CpuValue, MapAccess } from "./access.js";
+import { clear, count, deleteMany, setAll } from "./bulk.js";
+import { BPF_F_ALL_CPUS, cpuFlags, type Elements, flagsWord, type GetOptions, type SetOptions } from "./elements.js";
+import { describeMap, type MapDetails, mapDetails, type OpenMapOptions } from "./live.js";
+import { MappedMap } from "./mapped-map.js";
 import { RawMap } from "./raw.js";
-import type { SectionValue } from "./section-memory.js";
-import { bytesCodec, descriptorCodec, perCpuCodec, typedCodec } from "./value-codec.js";
 import { walk } from "./walk.js";
-
-/** Options of {@link BpfMap.set}. */
-export interface SetOptions {
-  /** `"noexist"` refuses to replace, `"exist"` to insert; a bigint gives any BPF_F_* word. */
-  flags?: UpdateFlags;
-}
 
 /**
  * A BPF map. `K` and `V` are for the compiler only; at run time keys and values follow the object's BTF (see the table in
@@ -36,20 +28,14 @@ export interface SetOptions {
  * libbpf: `struct bpf_map`.
  */
 export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue>
-  extends MapHandle
+  extends MappedMap
   implements Iterable<[K, V]>, Disposable
 {
   #scratch: MapScratch | undefined;
-  #elements: Elements<K, V> | undefined;
-  /** The same, once it is known that elements of this type are reached by key: the way of every later call. */
+  readonly #access = new MapAccess<K, V>(this);
+  /** Its elements, once it is known that elements of this type are reached by key: the way of every later call. */
   #ready: Elements<K, V> | undefined;
   #raw: RawMap | undefined;
-  #data: DataSection | undefined;
-  #memory: MappedRegion | undefined;
-  #dataOffset = 0;
-  #frozen = false;
-  /** The data section is reached by system calls. */
-  #unmapped = false;
 
   /**
    * The map that is pinned at `path`, whoever made it; close it, or use `using`. Keys and values are decoded by the BTF
@@ -82,13 +68,15 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
    *
    * @throws ValueError for a key that does not fit its type, StateError while the map is not loaded, SystemCallError
    */
-  get(key: K): V | undefined {
-    return (this.#ready ?? this.#keyed("get")).get(key);
+  get(key: K, options?: GetOptions): V | undefined {
+    return (this.#ready ?? this.#keyed("get")).get(key, options && flagsWord(options));
   }
 
-  /** True when there is a value for `key`. */
+  /** True when there is a value for `key`; for a bloom filter, when `key` may have been added. */
   has(key: K): boolean {
-    return (this.#ready ?? this.#keyed("has")).has(key);
+    if (this.#ready !== undefined) return this.#ready.has(key);
+    if (this.rule.keyless === "filter") return this.#access.elements().mayHold(key as unknown as V);
+    return this.#keyed("has").has(key);
   }
 
   /**
@@ -97,8 +85,7 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
    * @throws SystemCallError E2BIG when the map is full, EEXIST or ENOENT as `flags` demand
    */
   set(key: K, value: V, options?: SetOptions): this {
-    const flags = options?.flags === undefined ? undefined : updateFlagsWord(options.flags);
-    (this.#ready ?? this.#keyed("set")).set(key, value, flags);
+    (this.#ready ?? this.#keyed("set")).set(key, value, options && flagsWord(options));
     return this;
   }
 
@@ -107,20 +94,28 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
     return (this.#ready ?? this.#keyed("delete")).delete(key);
   }
 
+  /**
+   * Removes and returns the value of `key`, in one step; undefined when there is none. Hash maps, Linux 5.14.
+   * libbpf: `bpf_map__lookup_and_delete_elem`.
+   */
+  lookupAndDelete(key: K, options?: GetOptions): V | undefined {
+    return (this.#ready ?? this.#keyed("lookupAndDelete")).take(key, options && flagsWord(options));
+  }
+
   /** Adds to a queue or stack, or to a bloom filter. BPF_MAP_UPDATE_ELEM without key, Linux 4.20. */
   push(value: V): this {
-    this.#keyless("push").set(undefined, value);
+    this.#access.keyless("push").set(undefined, value);
     return this;
   }
 
   /** Takes from a queue or stack; undefined when it is empty. Linux 4.20. */
   pop(): V | undefined {
-    return this.#keyless("pop").take(undefined);
+    return this.#access.keyless("pop").take(undefined);
   }
 
   /** Looks at what pop() would take. Linux 4.20. */
   peek(): V | undefined {
-    return this.#keyless("peek").get(undefined);
+    return this.#access.keyless("peek").get(undefined);
   }
 
   /**
@@ -128,22 +123,136 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
    * a hash that is being resized by deletions, before Linux 5.6) perhaps not at all, and the iteration always ends.
    */
   *entries(): Generator<[K, V], void, undefined> {
-    const elements = this.#keyed("iterate");
-    yield* walk(this, this.rule, (keys, keyAt, values, valueAt) => elements.decode(keys, keyAt, values, valueAt));
+    const { key, value } = this.#access.listed();
+    yield* walk(this, this.rule, (keys, keyAt, values, valueAt): [K, V] => [
+      key.decode(keys, keyAt) as K,
+      value.decode(values, valueAt) as V,
+    ]);
   }
 
   /** All keys; see {@link entries}. */
   *keys(): Generator<K, void, undefined> {
-    for (const [key] of this.entries()) yield key;
+    const { key } = this.#access.listed();
+    yield* walk(this, this.rule, (keys, at) => key.decode(keys, at) as K);
   }
 
   /** All values; see {@link entries}. */
   *values(): Generator<V, void, undefined> {
-    for (const [, value] of this.entries()) yield value;
+    const { value } = this.#access.listed();
+    yield* walk(this, this.rule, (_keys, _at, values, at) => value.decode(values, at) as V);
   }
 
   [Symbol.iterator](): Generator<[K, V], void, undefined> {
     return this.entries();
+  }
+
+  /** Calls `visit` for all elements; see {@link entries}. */
+  forEach(visit: (value: V, key: K, map: this) => void, thisArg?: unknown): void {
+    for (const [key, value] of this.entries()) visit.call(thisArg, value, key, this);
+  }
+
+  /** The number of elements where it is always the same, in arrays; undefined elsewhere: the kernel tells it nobody. */
+  get size(): number | undefined {
+    return this.rule.fixed === true ? this.maxEntries : undefined;
+  }
+
+  /** Counts the elements, by asking the kernel for all keys: a system call for some hundred or, at worst, for each. */
+  count(): number {
+    this.#access.listed();
+    return withLocation(this.where, () => count(this, this.rule));
+  }
+
+  /**
+   * Removes all elements; those of an array become zero, which is all that can be done with them. What others add
+   * meanwhile may stay.
+   */
+  clear(): void {
+    if (this.rule.keyless === undefined) this.#access.listed();
+    clear(this, this.rule);
+  }
+
+  /**
+   * Sets many elements, thousands with one system call where the kernel can (Linux 5.6; not with flags other than `lock`).
+   *
+   * @throws SystemCallError that names the entry; those before it are set. ValueError; then lots of entries before are set
+   */
+  setAll(entries: Iterable<readonly [K, V]>, options: SetOptions = {}): this {
+    setAll(this, this.rule, this.#keyed("setAll"), entries, flagsWord(options));
+    return this;
+  }
+
+  /** The values of many keys, in their order, undefined for those that are not there. One system call each. */
+  getMany(keys: Iterable<K>, options?: GetOptions): (V | undefined)[] {
+    const elements = this.#keyed("getMany");
+    const flags = options && flagsWord(options);
+    return Array.from(keys, (key) => elements.get(key, flags));
+  }
+
+  /** Removes many keys, thousands with one system call where the kernel can (Linux 5.6). Returns how many were there. */
+  deleteMany(keys: Iterable<K>): number {
+    return deleteMany(this, this.rule, this.#keyed("deleteMany"), keys);
+  }
+
+  /** One CPU's value of a per-CPU map. Before Linux 7.0 all CPUs' values are read for it. */
+  getCpu(key: K, cpu: number): CpuValue<V> | undefined {
+    const flags = cpuFlags(this.#checkCpu(cpu));
+    return this.#unlessOld(
+      () => this.#access.ofOneCpu().get(key, flags),
+      () => (this.get(key) as readonly CpuValue<V>[] | undefined)?.[cpu],
+    );
+  }
+
+  /** Sets one CPU's value of a per-CPU map. Linux 7.0: before, it could only be done with the others' values. */
+  setCpu(key: K, cpu: number, value: CpuValue<V>, options: SetOptions = {}): this {
+    const flags = cpuFlags(this.#checkCpu(cpu)) | flagsWord(options);
+    this.#unlessOld(
+      () => this.#access.ofOneCpu().set(key, value, flags),
+      () => {
+        throw new UnsupportedError("this kernel cannot set the value of one CPU", {
+          ...this.where,
+          hint: "Linux 7.0 can; before, set() takes the values of all CPUs, which may change meanwhile",
+        });
+      },
+    );
+    return this;
+  }
+
+  /** Sets the values of all CPUs in a per-CPU map to the same one. */
+  setAllCpus(key: K, value: CpuValue<V>, options: SetOptions = {}): this {
+    const flags = BPF_F_ALL_CPUS | flagsWord(options);
+    this.#unlessOld(
+      () => this.#access.ofOneCpu().set(key, value, flags),
+      () => void this.set(key, new Array(possibleCpuCount()).fill(value) as BtfValue as V, options),
+    );
+    return this;
+  }
+
+  /**
+   * The inner map that stands under `key` in a map of maps, with its types; close it, or use `using`. Undefined when there
+   * is none. Needs CAP_SYS_ADMIN.
+   */
+  openInner<IK extends BtfValue = BtfValue, IV extends BtfValue = BtfValue>(key: K): BpfMap<IK, IV> | undefined {
+    if (this.rule.holds !== "map") throw new UnsupportedError(`maps of type ${this.type} hold no maps`, this.where);
+    const id = this.get(key) as number | undefined;
+    return id === undefined ? undefined : withLocation(this.where, () => BpfMap.openById<IK, IV>(id));
+  }
+
+  /**
+   * A new map like {@link inner} says, to be put into this map of maps; close it, or use `using`, when it is in. Its types
+   * are known here, not to the kernel.
+   *
+   * @throws UnsupportedError when nothing says what inner maps are like, SystemCallError
+   */
+  createInner<IK extends BtfValue = BtfValue, IV extends BtfValue = BtfValue>(): BpfMap<IK, IV> {
+    const { inner, where } = this;
+    if (inner === undefined) throw new UnsupportedError("no definition says what the inner maps are like", where);
+    const spec = { ...inner.spec };
+    const { type, keySize, valueSize, maxEntries, flags, mapExtra } = spec;
+    const fd = withLocation(where, () => mapCreate({ type, keySize, valueSize, maxEntries, flags, mapExtra }));
+    const map = new BpfMap<IK, IV>(spec, { btf: this.btf }, where.file);
+    map.setCreated(fd);
+    map.seal();
+    return map;
   }
 
   /** The same elements as bytes, without decoding. */
@@ -152,62 +261,26 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
     return this.#raw;
   }
 
+  /** What the kernel tells of the map. Linux 4.13; libbpf: `bpf_map_get_info_by_fd`. */
+  info(): MapDetails {
+    return withLocation(this.where, () => mapDetails(this.descriptor));
+  }
+
   /** Makes the map read-only for user space, for good. Linux 5.2; libbpf: `bpf_map_freeze`. */
   freeze(): void {
-    mapFreeze(this.descriptor);
+    withLocation(this.where, () => mapFreeze(this.descriptor));
   }
 
-  /** The section of the global variables in this map: its own, or for an arena `.addr_space.1`; else undefined. */
-  get dataSectionName(): string | undefined {
-    const { dataKind, sectionName, arena } = this.spec;
-    return dataKind === undefined ? arena?.sectionName : sectionName;
+  override get int64(): "bigint" | "number" {
+    return super.int64;
   }
-
-  /**
-   * The whole memory of an arena, shared with the programs; offsets in it are the lower 32 bits of the programs'
-   * pointers, less those of {@link memoryAddress}. Only while the object is loaded: a view that is kept has length 0, or
-   * zeros, after close. Linux 6.9. libbpf: `bpf_map__initial_value`, which begins with the variables.
-   *
-   * @throws UnsupportedError for other maps and for arenas with BPF_F_SEGV_ON_FAULT, StateError while not loaded
-   */
-  get memory(): Uint8Array {
-    return this.#region.bytes;
-  }
-
-  /** Where the memory of an arena lies in this process: user-space pointers in the arena count from here. */
-  get memoryAddress(): bigint {
-    return this.#region.address;
-  }
-
-  get #region(): MappedRegion {
-    void this.descriptor;
-    if (this.type === "arena" && this.#memory !== undefined) return this.#memory;
-    throw new UnsupportedError(
-      this.type === "arena" ? "an arena with BPF_F_SEGV_ON_FAULT is not mapped" : "only arenas are memory as a whole",
-      this.where,
-    );
-  }
-
-  /** The global variables of a data section or of an arena; undefined for other maps. */
-  get data(): DataSection | undefined {
-    const { initialValue, valueTypeId, arena } = this.spec;
-    const name = this.dataSectionName;
-    if (name === undefined || initialValue === undefined) return undefined;
-    if (this.#data === undefined) {
-      this.#data = new DataSection(name, initialValue, this.btf, (arena?.typeId ?? valueTypeId) || undefined);
-      if (this.#memory?.closed === false) this.#bind(this.#data, this.#memory);
-      if (this.#unmapped) this.#data.memory.bindValue(this.#wholeValue());
-      if (this.spec.dataKind === "kconfig") this.#data.memory.withhold();
-      if (this.#frozen) this.#data.memory.freeze();
-      if (this.sealed === "closed") this.#data.memory.close();
+  override set int64(int64: "bigint" | "number") {
+    if (int64 !== "bigint" && int64 !== "number") {
+      throw new ArgumentError(`int64 is "bigint" or "number", not ${String(int64)}`, this.where);
     }
-    return this.#data;
-  }
-
-  /** @internal Variables that somebody may still hold are those of the old image. */
-  override imageChanged(): void {
-    this.#data?.memory.close();
-    this.#data = undefined;
+    super.int64 = int64;
+    this.#access.reset();
+    this.#ready = undefined;
   }
 
   /** @internal */
@@ -227,45 +300,11 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
     super.setCreated(fd);
   }
 
-  /** @internal Takes over the memory that a data section shares with the kernel from now on. */
-  setMemory(memory: MappedRegion, offset = 0): void {
-    this.#memory = memory;
-    this.#dataOffset = offset;
-    if (this.#data !== undefined) this.#bind(this.#data, memory);
-  }
-
-  #bind(data: DataSection, { bytes }: MappedRegion): void {
-    const size = this.spec.initialValue?.length ?? 0;
-    data.memory.bind(bytes.subarray(this.#dataOffset, this.#dataOffset + size));
-  }
-
-  /** @internal The kernel cannot map the data section (before Linux 5.5): variables are read and written through the map. */
-  setUnmapped(): void {
-    this.#unmapped = true;
-    this.#data?.memory.bindValue(this.#wholeValue());
-  }
-
-  #wholeValue(): SectionValue {
-    const key = new Uint8Array(4);
-    return {
-      read: (value) => void mapLookup({ map: this.descriptor, key, value }),
-      write: (value) => mapUpdate({ map: this.descriptor, key, value }),
-    };
-  }
-
-  /** @internal The kernel froze the data section. */
-  setFrozen(): void {
-    this.#frozen = true;
-    this.#data?.memory.freeze();
-  }
-
   /**
    * Closes the descriptor and forgets mapped memory; pins, and programs that use the map, keep it alive. Maps of an object
    * are closed with it. Idempotent.
    */
   override close(): void {
-    this.#data?.memory.close();
-    this.#memory?.close();
     this.#scratch = undefined;
     super.close();
   }
@@ -275,46 +314,23 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
   }
 
   #keyed(use: string): Elements<K, V> {
-    const { rule } = this;
-    if (rule.keyless === true) {
-      const reason = `maps of type ${this.type} have no keys to ${use} by`;
-      throw new UnsupportedError(reason, { ...this.where, hint: "use push(), pop() and peek()" });
-    }
-    if (rule.unreadable === true) {
-      throw new UnsupportedError(`maps of type ${this.type} have no elements`, {
-        ...this.where,
-        hint: rule.ring === true ? "read it with a RingBuffer" : undefined,
-      });
-    }
-    this.#ready = this.#typed();
+    this.#ready = this.#access.keyed(use);
     return this.#ready;
   }
 
-  #keyless(use: string): Elements<K, V> {
-    if (this.rule.keyless !== true) {
-      throw new UnsupportedError(`maps of type ${this.type} have keys: ${use}() is for queues and stacks`, this.where);
+  #checkCpu(cpu: number): number {
+    if (Number.isInteger(cpu) && cpu >= 0 && cpu < possibleCpuCount()) return cpu;
+    throw new ArgumentError(`there are CPUs 0 to ${possibleCpuCount() - 1}, not ${cpu}`, this.where);
+  }
+
+  /** Does what Linux 7.0 can; before that, it answers EINVAL to flags that it does not know. */
+  #unlessOld<R>(now: () => R, old: () => R): R {
+    try {
+      return now();
+    } catch (error) {
+      if (error instanceof SystemCallError && error.errno === Errno.EINVAL) return old();
+      throw error;
     }
-    return this.#typed();
-  }
-
-  #typed(): Elements<K, V> {
-    this.#elements ??= withLocation(this.where, () => this.#makeElements());
-    return this.#elements;
-  }
-
-  #makeElements(): Elements<K, V> {
-    const { keySize, keyTypeId, valueSize, valueTypeId } = this.spec;
-    // Sizes and types may be edited until load; only then do they mean something.
-    void this.descriptor;
-    const key = keySize === 0 ? bytesCodec(0, "key") : typedCodec(this.btf, keyTypeId, keySize, "key");
-    return new Elements(this, key, this.#valueCodec(valueSize, valueTypeId));
-  }
-
-  #valueCodec(size: number, typeId: number): BtfCodec {
-    const { holds, perCpu } = this.rule;
-    if (holds !== undefined) return descriptorCodec;
-    const one = typedCodec(this.btf, typeId, size, "value");
-    return perCpu === true ? perCpuCodec(one, possibleCpuCount()) : one;
   }
 }
 

@@ -2,7 +2,7 @@
 
 import type { FileDescriptor } from "../syscall/index.js";
 import { type MapScratch, mapShape } from "../syscall/index.js";
-import { Elements, type UpdateFlags, updateFlagsWord } from "./elements.js";
+import { Elements, flagsWord, type GetOptions, type SetOptions } from "./elements.js";
 import type { MapTypeRule } from "./type-rules.js";
 import { bytesCodec } from "./value-codec.js";
 import { walk } from "./walk.js";
@@ -38,9 +38,9 @@ export class RawMap implements Iterable<[Uint8Array, Uint8Array]> {
     return this.#made;
   }
 
-  /** The value's bytes, or undefined. `flags`: BPF_F_LOCK and so on. */
-  get(key: Uint8Array, flags?: bigint): Uint8Array | undefined {
-    return this.#elements.get(key, flags);
+  /** The value's bytes, or undefined. */
+  get(key: Uint8Array, options?: GetOptions): Uint8Array | undefined {
+    return this.#elements.get(key, options && flagsWord(options));
   }
 
   /** True when there is a value for `key`. */
@@ -49,8 +49,8 @@ export class RawMap implements Iterable<[Uint8Array, Uint8Array]> {
   }
 
   /** Inserts or replaces. */
-  set(key: Uint8Array, value: Uint8Array, options: { flags?: UpdateFlags } = {}): this {
-    this.#elements.set(key, value, updateFlagsWord(options.flags ?? "any"));
+  set(key: Uint8Array, value: Uint8Array, options?: SetOptions): this {
+    this.#elements.set(key, value, options && flagsWord(options));
     return this;
   }
 
@@ -61,10 +61,11 @@ export class RawMap implements Iterable<[Uint8Array, Uint8Array]> {
 
   /** All elements, as copies. */
   *entries(): Generator<[Uint8Array, Uint8Array], void, undefined> {
-    const elements = this.#elements;
-    yield* walk(this.#source, this.#rule, (keys, keyAt, values, valueAt) =>
-      elements.decode(keys, keyAt, values, valueAt),
-    );
+    const { key, value } = this.#elements;
+    yield* walk(this.#source, this.#rule, (keys, keyAt, values, valueAt): [Uint8Array, Uint8Array] => [
+      key.decode(keys, keyAt) as Uint8Array,
+      value.decode(values, valueAt) as Uint8Array,
+    ]);
   }
 
   [Symbol.iterator](): Generator<[Uint8Array, Uint8Array], void, undefined> {

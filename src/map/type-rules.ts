@@ -13,40 +13,62 @@ export interface MapTypeRule {
   readonly ring?: true;
   /** max_entries 0 stands for the number of possible CPUs. */
   readonly sizedByCpus?: true;
-  /** No keys: elements are pushed, popped and peeked. */
-  readonly keyless?: true;
+  /** No keys: elements are pushed, popped and peeked, or of a filter added and tested. */
+  readonly keyless?: "queue" | "filter";
+  /** All elements exist from the beginning and for good. */
+  readonly fixed?: true;
   /** A value is written as a descriptor and read as an id; both are u32. */
   readonly holds?: "map" | "program" | "other";
+  /** A value, or a key, is a descriptor when it is given to the kernel, of the type that BTF tells. */
+  readonly valueIsFd?: true;
+  readonly keyIsFd?: true;
+  /** Why the kernel cannot list its keys. */
+  readonly unlisted?: string;
   /** BPF_MAP_LOOKUP_BATCH reads it: the first kernel that can. */
   readonly batch?: string;
+  /**
+   * The kernel starts over when the key that it is to go on from is gone, also between batches. Elsewhere a position is a
+   * bucket or an index.
+   */
+  readonly startsOver?: true;
   /** Elements cannot be read by key at all. */
   readonly unreadable?: true;
 }
 
+const localStorage = {
+  keyIsFd: true,
+  unlisted: "each element is in the object that it belongs to; a BPF iterator program can walk over them",
+} as const satisfies MapTypeRule;
+
 const rules: Readonly<Partial<Record<MapTypeName, MapTypeRule>>> = {
   hash: { batch: "5.6" },
-  array: { batch: "5.6" },
+  array: { batch: "5.6", fixed: true },
   prog_array: { holds: "program" },
   perf_event_array: { noBtf: true, sizedByCpus: true, holds: "other" },
   percpu_hash: { perCpu: true, batch: "5.6" },
-  percpu_array: { perCpu: true, batch: "5.13" },
+  percpu_array: { perCpu: true, batch: "5.13", fixed: true },
   stack_trace: { noBtf: true },
   cgroup_array: { noBtf: true, holds: "other" },
   lru_hash: { batch: "5.6" },
   lru_percpu_hash: { perCpu: true, batch: "5.6" },
-  lpm_trie: { batch: "5.7" },
+  lpm_trie: { batch: "5.7", startsOver: true },
   array_of_maps: { noBtf: true, holds: "map" },
   hash_of_maps: { noBtf: true, holds: "map" },
   devmap: { noBtf: true },
   devmap_hash: { noBtf: true },
-  sockmap: { noBtf: true },
-  sockhash: { noBtf: true },
+  sockmap: { noBtf: true, valueIsFd: true },
+  sockhash: { noBtf: true, valueIsFd: true },
+  reuseport_sockarray: { valueIsFd: true },
   cpumap: { noBtf: true },
-  xskmap: { noBtf: true },
+  xskmap: { noBtf: true, valueIsFd: true },
   percpu_cgroup_storage: { perCpu: true },
-  queue: { noBtf: true, keyless: true },
-  stack: { noBtf: true, keyless: true },
-  bloom_filter: { keyless: true },
+  queue: { noBtf: true, keyless: "queue" },
+  stack: { noBtf: true, keyless: "queue" },
+  bloom_filter: { keyless: "filter" },
+  sk_storage: localStorage,
+  inode_storage: localStorage,
+  task_storage: localStorage,
+  cgrp_storage: localStorage,
   ringbuf: { ring: true, unreadable: true },
   user_ringbuf: { ring: true, unreadable: true },
   arena: { noBtf: true, unreadable: true },

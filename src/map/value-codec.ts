@@ -1,6 +1,6 @@
 // How the keys and values of a map turn into JavaScript: by BTF where the object tells the type, as bytes otherwise.
 
-import { type Btf, type BtfCodec, type BtfValue, compileCodec } from "../btf/index.js";
+import { type Btf, type BtfCodec, type BtfValue, type CodecOptions, compileCodec } from "../btf/index.js";
 import { ArgumentError, ValueError } from "../errors.js";
 
 /** A codec of raw bytes: copies out, copies in what has exactly the right length. */
@@ -19,11 +19,31 @@ export function bytesCodec(size: number, what: "key" | "value"): BtfCodec {
 }
 
 /** A codec by BTF when the type is known and has the size that the map says, else of bytes. */
-export function typedCodec(btf: Btf | undefined, typeId: number, size: number, what: "key" | "value"): BtfCodec {
+export function typedCodec(
+  btf: Btf | undefined,
+  typeId: number,
+  size: number,
+  what: "key" | "value",
+  int64: NonNullable<CodecOptions["int64"]>,
+): BtfCodec {
   if (btf === undefined || typeId === 0) return bytesCodec(size, what);
-  const codec = compileCodec(btf, typeId);
+  const codec = compileCodec(btf, typeId, { int64 });
   // The size may have been edited after open; then the declared type no longer describes the element.
   return codec.size === size ? codec : bytesCodec(size, what);
+}
+
+/** A codec of integers that are descriptors when they are written: takes what has one, too. */
+export function fdCodec(integer: BtfCodec): BtfCodec {
+  return {
+    ...integer,
+    encode: (view, offset, value) =>
+      integer.encode(view, offset, isHolder(value) ? (value.fd as unknown as BtfValue) : value),
+  };
+}
+
+/** A map, a program, a link: what has a descriptor. */
+function isHolder(value: unknown): value is { readonly fd: unknown } {
+  return typeof value === "object" && value !== null && "fd" in value;
 }
 
 /** Values of maps that hold maps, programs and the like: written as a descriptor, read as the kernel's id. */
@@ -31,7 +51,7 @@ export const descriptorCodec: BtfCodec = {
   size: 4,
   decode: (view, offset) => view.getUint32(offset, true),
   encode(view, offset, value) {
-    const fd = typeof value === "object" && value !== null && "fd" in value ? value.fd : value;
+    const fd = isHolder(value) ? value.fd : value;
     if (typeof fd !== "number" || !Number.isInteger(fd) || fd < 0 || fd > 0x7fffffff) {
       throw new ArgumentError("the value must be a map, a program or a file descriptor");
     }

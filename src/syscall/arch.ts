@@ -26,6 +26,7 @@ const x64 = {
   fsopen: 430,
   fsconfig: 431,
   fsmount: 432,
+  pidfd_open: 434,
 } as const;
 
 /** One number per system call that the room uses. */
@@ -54,6 +55,7 @@ const generic: SyscallNumbers = {
   fsopen: 430,
   fsconfig: 431,
   fsmount: 432,
+  pidfd_open: 434,
 };
 
 /** By `process.arch`. All little-endian, 64-bit, with the ioctl encoding of asm-generic. */

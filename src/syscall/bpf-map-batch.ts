@@ -74,6 +74,28 @@ export function mapUpdateBatch(options: MapBatchValuesOptions): void {
 }
 
 /**
+ * Removes those of `count` keys that are there, and tells how many were. BPF_MAP_DELETE_BATCH, again and again behind each
+ * absent key.
+ *
+ * @throws SystemCallError, ArgumentError
+ */
+export function mapDeletePresent(options: MapBatchOptions): number {
+  const { map, keys, count } = options;
+  const { keySize } = mapShape(map);
+  checkCount(mapShape(map), count, keys, undefined);
+  let removed = 0;
+  for (let at = 0; at < count; ) {
+    const rest = { ...options, keys: keys.subarray(at * keySize), count: count - at };
+    const { done, result, operation } = runWrite("MAP_DELETE_BATCH", rest, undefined);
+    removed += done;
+    if (result >= 0) break;
+    if (result !== -Errno.ENOENT) check(result, operation, { about: `key ${at + done} of ${count}` });
+    at += done + 1;
+  }
+  return removed;
+}
+
+/**
  * Removes `count` keys; an absent one ends the batch with ENOENT. BPF_MAP_DELETE_BATCH; libbpf: `bpf_map_delete_batch`.
  *
  * @throws SystemCallError (the message tells how many keys were removed before), ArgumentError
@@ -111,13 +133,24 @@ function readBatch(
 
 function writeBatch(
   command: "MAP_UPDATE_BATCH" | "MAP_DELETE_BATCH",
-  { map, keys, count, elementFlags }: MapBatchOptions,
+  options: MapBatchOptions,
   values: Uint8Array | undefined,
 ): void {
+  const { map, keys, count } = options;
   checkCount(mapShape(map), count, keys, values);
+  const { done, result, operation } = runWrite(command, options, values);
+  if (result < 0) check(result, operation, { about: `entry ${done} of ${count}` });
+}
+
+/** Runs a command: its result, and how many entries were done. */
+function runWrite(
+  command: "MAP_UPDATE_BATCH" | "MAP_DELETE_BATCH",
+  { map, keys, count, elementFlags }: MapBatchOptions,
+  values: Uint8Array | undefined,
+): { done: number; result: number; operation: string } {
   const attr = attrOf(command, mapBatchLayout, { keys, values, count, map_fd: map, elem_flags: elementFlags });
   const result = tryBpf(command, attr);
-  if (result < 0) check(result, attr.operation, { about: `entry ${attr.u32("count")} of ${count}` });
+  return { done: attr.u32("count"), result, operation: attr.operation };
 }
 
 /** Sees to it that the kernel stays inside the buffers. */

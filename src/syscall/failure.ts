@@ -61,6 +61,16 @@ const hints: readonly HintRule[] = [
     hint: "one hash bucket holds more entries than the buffers have room for: use larger ones",
   },
   {
+    errno: [Errno.EOPNOTSUPP, Errno.ENOTSUPP],
+    operation: /^bpf\(BPF_MAP_/,
+    hint: "maps of this type cannot do that, at least not on this kernel",
+  },
+  {
+    errno: [Errno.EBUSY],
+    operation: /^bpf\(BPF_MAP_FREEZE/,
+    hint: "its memory is shared with a process, which may write it",
+  },
+  {
     errno: [Errno.EBUSY],
     operation: /^bpf\(BPF_(PROG_ATTACH|LINK_CREATE)/,
     hint: "another program is attached there",

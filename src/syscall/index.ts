@@ -37,6 +37,7 @@ export {
   type MapBatchReadResult,
   type MapBatchValuesOptions,
   mapDeleteBatch,
+  mapDeletePresent,
   mapLookupAndDeleteBatch,
   mapLookupBatch,
   mapUpdateBatch,
@@ -101,6 +102,7 @@ export {
   perfEventOpen,
   perfEventSetBpf,
 } from "./perf.js";
+export { pidfdOpen } from "./pidfd.js";
 export { btfNameErrno, commonAttrsErrno, uprobeSyscallErrno } from "./probes.js";
 export { memlockLimit, type ResourceLimit, RLIM_INFINITY, setMemlockLimit } from "./rlimit.js";
 export { detachFromSocket, interfaceIndex, type SocketHook, setSocketProgram } from "./sockets.js";

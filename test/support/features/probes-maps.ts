@@ -1,6 +1,8 @@
 // Probes of maps, BTF kinds and helpers: one call that the kernel accepts or refuses.
 
-import { openSync, readdirSync } from "node:fs";
+import { mkdtempSync, openSync, readdirSync, rmdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { bpf, ProbeError, struct, text, withDescriptors } from "./calls.js";
 import {
   callingProgram,
@@ -18,6 +20,7 @@ import {
 const PAGE = process.arch === "arm64" ? 65536 : 4096;
 const MMAPABLE = 1 << 10;
 export const SLEEPABLE = 1 << 4;
+const INODE_STORAGE = 28;
 
 /** A map of this type is created. */
 export function mapProbe(type: number, key: number, value: number, entries: number, flags = 0): () => void {
@@ -30,7 +33,53 @@ export const bloomProbe: () => void = mapProbe(30, 0, 8, 16);
 export const arenaProbe: () => void = mapProbe(33, 0, 0, 4, MMAPABLE);
 export const insnArrayProbe: () => void = mapProbe(34, 4, 16, 1);
 export const growingHashProbe: () => void = mapProbe(35, 4, 8, 16, 1);
+export const sockmapProbe: () => void = mapProbe(15, 4, 8, 1);
 export const mmapableProbe: () => void = mapProbe(2, 4, 8, 1, MMAPABLE);
+
+/** A local storage is created, which needs type information. */
+export function storageProbe(type: number): () => void {
+  const NO_PREALLOC = 1;
+  const SIGNED = 1 << 24;
+  return () =>
+    withDescriptors((own) => {
+      const btf = own(loadBtf([1, 1 << 24, 4, SIGNED | 32], "\0int"));
+      const types = [
+        [48, "u32", btf],
+        [52, "u32", 1],
+        [56, "u32", 1],
+      ] as const;
+      const map = own(createMap(type, 4, 4, 0, NO_PREALLOC, types));
+      if (type !== INODE_STORAGE) return;
+      // Created everywhere, but inodes have room for it only while BPF is among the security modules.
+      const directory = mkdtempSync(join(tmpdir(), "bpfkit-probe-"));
+      try {
+        const inode = own(openSync(directory, "r"));
+        const fields = [
+          [0, "u32", map],
+          [8, "u64", struct(4, [[0, "u32", inode]])],
+          [16, "u64", struct(4, [])],
+        ] as const;
+        bpf(2, 32, fields, "map update");
+      } finally {
+        rmdirSync(directory);
+      }
+    });
+}
+
+/** BPF_MAP_LOOKUP_ELEM of one CPU's value. */
+export function cpuValueProbe(): void {
+  withDescriptors((own) => {
+    const PERCPU_ARRAY = 6;
+    const BPF_F_CPU = 8;
+    const fields = [
+      [0, "u32", own(createMap(PERCPU_ARRAY, 4, 8, 1))],
+      [8, "u64", struct(4, [])],
+      [16, "u64", struct(8, [])],
+      [24, "u64", BPF_F_CPU],
+    ] as const;
+    bpf(1, 32, fields, "lookup of one CPU's value");
+  });
+}
 
 /** BPF_MAP_LOOKUP_BATCH of an array. */
 export function batchProbe(): void {
