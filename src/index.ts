@@ -1,6 +1,18 @@
 // bpfkit: libbpf in pure TypeScript. Importing this loads no native code; the first system call does.
 
-export { AtomicInteger, atomic, type Btf, type BtfCodec, type BtfType, type BtfValue, snapshot } from "./btf/index.js";
+export {
+  AtomicInteger,
+  atomic,
+  type Btf,
+  type BtfCodec,
+  type BtfType,
+  type BtfValue,
+  type FormatOptions,
+  formatJson,
+  formatValue,
+  type JsonOptions,
+  snapshot,
+} from "./btf/index.js";
 export * from "./errors.js";
 export { RingBuffer, type RingBufferOptions } from "./events/index.js";
 export type { FeatureName } from "./kernel/index.js";
@@ -44,6 +56,7 @@ export {
 export { type Logger, type LogLevel, setLogger } from "./log.js";
 export type {
   CpuValue,
+  DumpOptions,
   GetOptions,
   GlobalVariables,
   MapDeclaration,

@@ -3,6 +3,7 @@
 
 import { ValueError } from "../errors.js";
 import { clear, Encoder, Misfit } from "./codec-encoder.js";
+import { flexibleMember, readFlexible } from "./codec-flexible.js";
 import { canGenerate, generateReader } from "./codec-generator.js";
 import { Interpreter } from "./codec-interpreter.js";
 import { type CodecOptions, type Plan, planType, type TypeSource } from "./codec-plan.js";
@@ -22,6 +23,17 @@ export interface BtfCodec {
    * @throws ValueError whose reason names the path of the field, after which the bytes at `offset` are unspecified
    */
   encode(view: DataView, offset: number, value: BtfValue): void;
+}
+
+/** The codec of a BTF type, which may end in a flexible array. */
+export interface BtfTypeCodec extends BtfCodec {
+  /** The type is a struct that ends in a flexible array (`char text[]`). */
+  readonly flexible: boolean;
+  /**
+   * The value in `length` bytes at `offset`, of which there may be more than `size`: a flexible array at the end gets as
+   * many elements as there is room for. @throws ValueError when `length` is less than `size`, or the view ends before
+   */
+  decodeRecord(view: DataView, offset: number, length: number): BtfValue;
 }
 
 /**
@@ -45,17 +57,17 @@ export interface BtfCodec {
  * A string may fill all N bytes of `char[N]`, without a NUL, as `strncpy` would have it. Members of anonymous structs
  * and unions are members of their parent. Several members of one union may be given when they agree, as in a value that
  * was decoded; otherwise exactly one. Arrays of length zero at the end of a struct decode to no elements: `[]`, or the
- * empty string or Uint8Array of their row.
+ * empty string or Uint8Array of their row; see {@link BtfTypeCodec.decodeRecord}.
  *
  * @throws BtfError when the type has no size (void, datasec, functions, forward declarations), contradicts itself, or
  *   is too large: 2 GiB, 64 levels, 65536 members, 2^26 values
  */
-export function compileCodec(btf: TypeSource, typeId: number, options: CodecOptions = {}): BtfCodec {
+export function compileCodec(btf: TypeSource, typeId: number, options: CodecOptions = {}): BtfTypeCodec {
   return codecOf(planType(btf, typeId, options), btf.littleEndian, options);
 }
 
 /** The codec of a plan. That of a bitfield leaves the bits around it as they are. */
-export function codecOf(plan: Plan, littleEndian: boolean, options: CodecOptions = {}): BtfCodec {
+export function codecOf(plan: Plan, littleEndian: boolean, options: CodecOptions = {}): BtfTypeCodec {
   const { size } = plan;
   const checkBounds = (view: DataView, offset: number): void => {
     if (offset >= 0 && offset + size <= view.byteLength) return;
@@ -70,9 +82,20 @@ export function codecOf(plan: Plan, littleEndian: boolean, options: CodecOptions
     return read(view, offset);
   };
   const generate = options.codegen !== false && canGenerate();
+  const decode = (generate ? generateReader(plan, littleEndian, checkBounds) : undefined) ?? interpreted;
+  const flexible = flexibleMember(plan);
   return {
     size,
-    decode: (generate ? generateReader(plan, littleEndian, checkBounds) : undefined) ?? interpreted,
+    flexible: flexible !== undefined,
+    decode,
+    decodeRecord(view, offset, length) {
+      if (length < size || offset + length > view.byteLength) {
+        throw new ValueError("VALUE", `${length} bytes hold no value of ${size}`);
+      }
+      const value = decode(view, offset);
+      if (flexible !== undefined) readFlexible(value, flexible, interpreter, view, offset, length);
+      return value;
+    },
     encode(view, offset, value) {
       checkBounds(view, offset);
       clear(plan, view, offset);

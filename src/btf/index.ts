@@ -2,7 +2,14 @@
 
 export { Btf, type BtfParseOptions } from "./btf.js";
 export { BtfBuilder, type BtfBuilderOptions } from "./builder.js";
-export { type BtfCodec, type BtfValue, type CodecOptions, compileCodec, unionBytes } from "./codec.js";
+export {
+  type BtfCodec,
+  type BtfTypeCodec,
+  type BtfValue,
+  type CodecOptions,
+  compileCodec,
+  unionBytes,
+} from "./codec.js";
 export { setOwn } from "./codec-value.js";
 export type { BtfMemberInput, BtfTypeInput } from "./encode.js";
 export {
@@ -15,6 +22,8 @@ export {
   NO_LINE_INFO,
   parseBtfExt,
 } from "./ext.js";
+export { formatJson, type JsonOptions, jsonLines } from "./format-json.js";
+export { type FormatOptions, formatValue } from "./format-value.js";
 export { type LiveCell, liveArray, liveCell } from "./live.js";
 export { AtomicInteger, atomic } from "./live-atomic.js";
 export { type LiveMemory, type LivePlace, type LiveState, liveStates, snapshot } from "./live-state.js";

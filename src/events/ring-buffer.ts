@@ -1,6 +1,6 @@
 // Events from a BPF ring buffer, decoded by BTF: `for await`, a callback, or synchronous polling.
 
-import { type BtfCodec, type BtfValue, compileCodec } from "../btf/index.js";
+import { type BtfTypeCodec, type BtfValue, compileCodec } from "../btf/index.js";
 import { ArgumentError, BtfError, StateError, ValueError } from "../errors.js";
 import type { BpfMap } from "../map/index.js";
 import { nearNames } from "../near-names.js";
@@ -252,7 +252,7 @@ export class RingBuffer<T = BtfValue> implements AsyncIterable<T>, Disposable {
 
   #copy = (offset: number, length: number): T => this.#memory.bytes.slice(offset, offset + length) as T;
 
-  #decoder(codec: BtfCodec): (offset: number, length: number) => T {
+  #decoder(codec: BtfTypeCodec): (offset: number, length: number) => T {
     const { view } = this.#memory;
     return (offset, length) => {
       if (length < codec.size) {
@@ -261,12 +261,12 @@ export class RingBuffer<T = BtfValue> implements AsyncIterable<T>, Disposable {
           hint: "does the program submit another struct than the one given as type?",
         });
       }
-      return codec.decode(view, offset) as T;
+      return (codec.flexible ? codec.decodeRecord(view, offset, length) : codec.decode(view, offset)) as T;
     };
   }
 }
 
-function codecOf(map: BpfMap, typeName: string, int64: "bigint" | "number"): BtfCodec {
+function codecOf(map: BpfMap, typeName: string, int64: "bigint" | "number"): BtfTypeCodec {
   const { btf } = map;
   if (btf === undefined) {
     throw new BtfError("BTF_MISSING", `records cannot be decoded as ${typeName}: the object has no BTF`, {

@@ -2,6 +2,7 @@
 
 export type { CpuValue } from "./access.js";
 export type { MapDeclaration } from "./declaration.js";
+export type { DumpOptions } from "./dump.js";
 export type { GetOptions, SetOptions, UpdateFlags } from "./elements.js";
 export type { GlobalVariables } from "./global-variables.js";
 export type { MapDetails, OpenMapOptions } from "./live.js";

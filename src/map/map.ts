@@ -15,6 +15,7 @@ import {
 } from "../syscall/index.js";
 import { type CpuValue, MapAccess } from "./access.js";
 import { clear, count, deleteMany, setAll } from "./bulk.js";
+import { type DumpOptions, dumpMap } from "./dump.js";
 import { BPF_F_ALL_CPUS, cpuFlags, type Elements, flagsWord, type GetOptions, type SetOptions } from "./elements.js";
 import { describeMap, type MapDetails, mapDetails, type OpenMapOptions } from "./live.js";
 import { MappedMap } from "./mapped-map.js";
@@ -259,6 +260,15 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
   get raw(): RawMap {
     this.#raw ??= new RawMap(this, this.rule);
     return this.#raw;
+  }
+
+  /**
+   * All elements as text: as JSON, `[{ "key": …, "value": … }]` with all digits of every integer and the names of
+   * enumerators, as bpftool prints it; or as C would initialise them. What no type describes is printed as bytes.
+   */
+  dump(options: DumpOptions = {}): string {
+    this.#access.listed();
+    return withLocation(this.where, () => dumpMap(this, options));
   }
 
   /** What the kernel tells of the map. Linux 4.13; libbpf: `bpf_map_get_info_by_fd`. */

@@ -1,0 +1,96 @@
+// All elements of a map as text: JSON in the shape that bpftool prints, or C.
+
+import { type Btf, formatJson, formatValue, jsonLines } from "../btf/index.js";
+import type { RawMap } from "./raw.js";
+import type { MapTypeRule } from "./type-rules.js";
+
+/** Options of {@link BpfMap.dump}. */
+export interface DumpOptions {
+  /** `"json"` (default), or `"c"`: keys and values as C would initialise them. */
+  format?: "json" | "c";
+  /** What one level of JSON is indented by; two spaces by default, `""` puts all into one line. */
+  indent?: string;
+}
+
+/** What a dump needs of its map. */
+interface DumpSource {
+  readonly btf: Btf | undefined;
+  readonly rule: MapTypeRule;
+  readonly raw: RawMap;
+  /** With the ids and sizes of the types. */
+  readonly spec: {
+    readonly keyTypeId: number;
+    readonly valueTypeId: number;
+    readonly keySize: number;
+    readonly valueSize: number;
+  };
+}
+
+/** A value as text. @param level of its lines after the first */
+type Print = (bytes: Uint8Array, level: number) => string;
+
+/** @throws BtfError when the types are damaged, and what iteration throws */
+export function dumpMap(map: DumpSource, { format = "json", indent = "  " }: DumpOptions): string {
+  const { keyTypeId, valueTypeId, keySize, valueSize } = map.spec;
+  const printerOf = (typeId: number, size: number): Print =>
+    format === "c" ? printC(map.btf, typeId, size) : printJson(map.btf, typeId, size, indent);
+  const printKey = printerOf(keyTypeId, keySize);
+  // Ids of maps and programs are what is read of those: u32.
+  const printValue = map.rule.holds === undefined ? printerOf(valueTypeId, valueSize) : printId;
+  const stride = Math.ceil(valueSize / 8) * 8;
+  const perCpu = (bytes: Uint8Array): Uint8Array[] =>
+    Array.from({ length: bytes.length / stride }, (_, cpu) => bytes.subarray(cpu * stride, cpu * stride + valueSize));
+
+  if (format === "c") {
+    let text = "";
+    for (const [key, bytes] of map.raw) {
+      const values = map.rule.perCpu === true ? perCpu(bytes) : [bytes];
+      text += `key ${printKey(key, 0)}\n`;
+      values.forEach((value, cpu) => {
+        text += `${map.rule.perCpu === true ? `cpu ${cpu} ` : ""}value ${printValue(value, 0)}\n`;
+      });
+    }
+    return text;
+  }
+
+  const colon = indent === "" ? ":" : ": ";
+  const entries = Array.from(map.raw, ([key, bytes]) => {
+    const values =
+      map.rule.perCpu === true
+        ? `"values"${colon}${jsonLines(
+            "[",
+            perCpu(bytes).map((value, cpu) =>
+              jsonLines("{", [`"cpu"${colon}${cpu}`, `"value"${colon}${printValue(value, 4)}`], "}", indent, 3),
+            ),
+            "]",
+            indent,
+            2,
+          )}`
+        : `"value"${colon}${printValue(bytes, 2)}`;
+    return jsonLines("{", [`"key"${colon}${printKey(key, 2)}`, values], "}", indent, 1);
+  });
+  return jsonLines("[", entries, "]", indent, 0);
+}
+
+function printJson(btf: Btf | undefined, typeId: number, size: number, indent: string): Print {
+  if (!hasType(btf, typeId, size)) return (bytes) => JSON.stringify(Array.from(bytes, hexByte));
+  return (bytes, level) => formatJson(btf, typeId, bytes, { indent, level });
+}
+
+function printC(btf: Btf | undefined, typeId: number, size: number): Print {
+  if (!hasType(btf, typeId, size)) return (bytes) => Array.from(bytes, (byte) => hexByte(byte).slice(2)).join(" ");
+  return (bytes) => formatValue(btf, typeId, bytes);
+}
+
+function printId(bytes: Uint8Array): string {
+  return String(new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true));
+}
+
+/** The size may have been edited after open; then the declared type no longer describes the element. */
+function hasType(btf: Btf | undefined, typeId: number, size: number): btf is Btf {
+  return btf !== undefined && typeId !== 0 && btf.type(typeId).kind !== "datasec" && btf.sizeOf(typeId) === size;
+}
+
+function hexByte(byte: number): string {
+  return `0x${byte.toString(16).padStart(2, "0")}`;
+}
