@@ -10,6 +10,8 @@ export function globalSubject(bpfkit: Awaited<ReturnType<typeof loadBpfkit>>): S
   const wide: number[] = [];
   const narrow: number[] = [];
   const write: number[] = [];
+  const member: number[] = [];
+  const element: number[] = [];
   return {
     name: "global",
     round() {
@@ -28,6 +30,22 @@ export function globalSubject(bpfkit: Awaited<ReturnType<typeof loadBpfkit>>): S
           if (sum !== 3 * READS) throw new Error(`data_u32 changed: ${sum}`);
         }),
       );
+      const shape = bss.bss_shape as { raw: bigint };
+      member.push(
+        ...time(5, READS, () => {
+          let sum = 0n;
+          for (let i = 0; i < READS; i++) sum += shape.raw;
+          if (sum !== 0n) throw new Error(`the program ran: ${sum}`);
+        }),
+      );
+      const array = data.data_array as readonly number[];
+      element.push(
+        ...time(5, READS / 10, () => {
+          let sum = 0;
+          for (let i = 0; i < READS / 10; i++) sum += array[i & 3]!;
+          if (sum !== (100 * READS) / 40) throw new Error(`data_array changed: ${sum}`);
+        }),
+      );
       write.push(
         ...time(5, READS, () => {
           for (let i = 0; i < READS; i++) bss.bss_u32 = i;
@@ -39,6 +57,8 @@ export function globalSubject(bpfkit: Awaited<ReturnType<typeof loadBpfkit>>): S
       return [
         { subject: "global: read a u64 (bigint)", unit: "ns", ours: figure(wide), budget: { limit: 10 } },
         { subject: "global: read a u32 (number)", unit: "ns", ours: figure(narrow), budget: { limit: 10 } },
+        { subject: "global: read a u64 in a struct", unit: "ns", ours: figure(member) },
+        { subject: "global: read an element of an array", unit: "ns", ours: figure(element) },
         { subject: "global: write a u32", unit: "ns", ours: figure(write) },
       ];
     },

@@ -15,8 +15,9 @@ import { formatTable, markdownTable, type Row, type Subject, verdict } from "./m
 import { bigSubject, objectSubject } from "./objects.js";
 import { findReferences, type References } from "./reference.js";
 import { loadBpfkit, pathOf } from "./target.js";
+import { valueSubject } from "./values.js";
 
-const usage = `usage: npm run bench -- [--rounds N] [--only import|btf|obj|big|core|map|global] [--strict] [--write-docs]
+const usage = `usage: npm run bench -- [--rounds N] [--only import|btf|obj|big|core|map|value|global] [--strict] [--write-docs]
   --rounds N    how often the subjects take turns (5)
   --only NAME   one subject
   --strict      exit status 1 when a budget is exceeded
@@ -60,6 +61,7 @@ async function main(): Promise<void> {
     big: async () => bigSubject(await bigObject(), references),
     core: async () => coreSubject(await bigObject(), references),
     map: () => mapSubject(bpfkit, references),
+    value: () => valueSubject(bpfkit, references),
     global: () => globalSubject(bpfkit),
   };
   const wanted = values.only === undefined ? Object.keys(makers) : [values.only];
