@@ -4,6 +4,8 @@
 import { readFileSync } from "node:fs";
 
 const KALLSYMS = "/proc/kallsyms";
+/** What the kernel prints; anything else before a name is no line of its. */
+const isAddress = /^[0-9a-f]{1,16}$/i;
 const [NEWLINE, SPACE, TAB, ZERO] = [0x0a, 0x20, 0x09, 0x30];
 /** What link-time optimisation puts behind the name of a static variable that it made global. */
 const LLVM_SUFFIX = ".llvm.";
@@ -27,8 +29,8 @@ export function readKernelSymbols(wanted: Iterable<string>): KernelSymbols {
 }
 
 /**
- * Finds symbols in lines of the form `ADDRESS TYPE NAME`, with a tab and `[MODULE]` for those of modules. For symbols of
- * type `d`, what precedes `.llvm.` counts as the name (libbpf.md 3.5).
+ * Finds symbols in lines of the form `ADDRESS TYPE NAME`, with a tab and `[MODULE]` for those of modules; skips others. For
+ * symbols of type `d`, what precedes `.llvm.` counts as the name (libbpf.md 3.5).
  */
 export function parseKernelSymbols(text: Uint8Array, wanted: Iterable<string>): KernelSymbols {
   const names = new Set(wanted);
@@ -46,7 +48,9 @@ export function parseKernelSymbols(text: Uint8Array, wanted: Iterable<string>): 
     if (starts[text[start]! * 256 + text[start + 1]!] === 0) continue;
     const name = nameOf(decoder.decode(text.subarray(start, end)), text[space + 1]!);
     if (!names.has(name)) continue;
-    const address = BigInt(`0x${decoder.decode(text.subarray(line, space))}`);
+    const digits = decoder.decode(text.subarray(line, space));
+    if (!isAddress.test(digits)) continue;
+    const address = BigInt(`0x${digits}`);
     const known = addresses.get(name);
     if (known === undefined) addresses.set(name, [address]);
     else if (!known.includes(address)) known.push(address);

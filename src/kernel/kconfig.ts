@@ -28,7 +28,7 @@ export function readKconfig(wanted: ReadonlySet<string>): KconfigValues | undefi
   for (const path of kconfigPaths()) {
     let text: string;
     try {
-      text = textOf(readFileSync(path));
+      text = decodeKconfig(readFileSync(path));
     } catch (error) {
       log.debug(() => `${path}: ${error instanceof Error ? error.message : String(error)}`);
       continue;
@@ -39,9 +39,19 @@ export function readKconfig(wanted: ReadonlySet<string>): KconfigValues | undefi
   return undefined;
 }
 
-function textOf(bytes: Uint8Array): string {
+/** The text of a configuration, which may be compressed by gzip. @throws ArgumentError for a damaged archive */
+export function decodeKconfig(bytes: Uint8Array): string {
   const isCompressed = GZIP_MAGIC.every((byte, i) => bytes[i] === byte);
-  return new TextDecoder().decode(isCompressed ? gunzipSync(bytes, { maxOutputLength: MAX_TEXT }) : bytes);
+  return new TextDecoder().decode(isCompressed ? unzip(bytes) : bytes);
+}
+
+function unzip(bytes: Uint8Array): Uint8Array {
+  try {
+    return gunzipSync(bytes, { maxOutputLength: MAX_TEXT });
+  } catch (cause) {
+    const reason = `the compressed configuration is damaged: ${cause instanceof Error ? cause.message : String(cause)}`;
+    throw new ArgumentError(reason, { cause });
+  }
 }
 
 /** The wanted values in the text of a configuration; the first of several counts. */

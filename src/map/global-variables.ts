@@ -12,7 +12,7 @@ import {
   setOwn,
   snapshot,
 } from "../btf/index.js";
-import { withLocation } from "../errors.js";
+import { BtfError, withLocation } from "../errors.js";
 import { unknownNames } from "../unknown-names.js";
 import { SectionMemory } from "./section-memory.js";
 
@@ -78,15 +78,17 @@ export class DataSection {
     return entry && (entry.cell ?? entry.make());
   }
 
-  #accessor(btf: Btf, { name, type, offset }: NamedVariable): PropertyDescriptor {
+  #accessor(btf: Btf, variable: NamedVariable): PropertyDescriptor {
+    const { name, type, offset } = variable;
     const memory = this.memory.of(name);
     // Made when first touched: a section may hold thousands of variables of which a program uses two.
     const entry: { cell?: LiveCell | undefined; readonly make: () => LiveCell } = {
       cell: undefined,
       make: () => {
-        entry.cell = withLocation({ section: this.name }, () =>
-          liveCell(btf, type, memory, { offset, name, ...(this.#int64 && { int64: this.#int64 }) }),
-        );
+        entry.cell = withLocation({ section: this.name }, () => {
+          checkRoom(btf, variable, this.memory.length);
+          return liveCell(btf, type, memory, { offset, name, ...(this.#int64 && { int64: this.#int64 }) });
+        });
         return entry.cell;
       },
     };
@@ -107,6 +109,22 @@ interface NamedVariable {
   readonly name: string;
   readonly type: number;
   readonly offset: number;
+  /** Bytes, as the section says. */
+  readonly size: number;
+}
+
+/**
+ * A type that is larger than its variable would reach into the next one; a smaller one has an array without end. A section
+ * may have become shorter than its variables.
+ */
+function checkRoom(btf: Btf, { name, type, offset, size }: NamedVariable, sectionSize: number): void {
+  const needed = btf.sizeOf(type);
+  if (needed > size) {
+    throw new BtfError("BTF_INVALID", `variable ${name} has ${size} bytes, and its type needs ${needed}`, { offset });
+  }
+  if (offset + size > sectionSize) {
+    throw new BtfError("BTF_INVALID", `variable ${name} ends beyond the ${sectionSize} bytes of its section`, { offset });
+  }
 }
 
 /** The variables of a DATASEC that have a name outside their file: static ones are left out, as skeletons do. */
@@ -116,6 +134,6 @@ function* namedVariables(btf: Btf, datasecId: number): Generator<NamedVariable> 
   for (const entry of datasec.variables) {
     const variable = btf.type(entry.type);
     if (variable.kind !== "var" || variable.linkage === BtfLinkage.Static) continue;
-    yield { name: variable.name, type: variable.type, offset: entry.offset };
+    yield { name: variable.name, type: variable.type, offset: entry.offset, size: entry.size };
   }
 }

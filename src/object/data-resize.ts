@@ -38,7 +38,7 @@ export function resizeDataMap(spec: MapSpec, types: { btf: Btf | undefined }, si
 }
 
 function keepVariables({ variables }: BtfDataSec, spec: MapSpec, size: number): void {
-  const end = Math.max(0, ...variables.slice(-1).map((variable) => variable.offset + variable.size));
+  const end = Math.max(0, ...variables.map((variable) => variable.offset + variable.size));
   if (size < end)
     throw new ArgumentError(`the variables of ${spec.sectionName} need ${end} bytes, ${size} are too few`);
   log.warn(`${spec.sectionName}: its last variable is no array that ends at ${size} bytes, so it stays as it is`);
