@@ -4,7 +4,7 @@
 
 import { decodeType } from "./decode.js";
 import { NameIndex } from "./name-index.js";
-import { StringTable } from "./strings.js";
+import { MAX_NAME, StringTable } from "./strings.js";
 import { BtfKind, type BtfKindName, type BtfKindNumber, type BtfType } from "./types.js";
 import { checkReferences, indexTypes } from "./validate.js";
 import {
@@ -38,11 +38,7 @@ const POINTER_SIZE = 8;
 /** Decoded types kept at most; a program's own BTF stays below, a scan over a kernel's does not fill the memory. */
 const MEMO_LIMIT = 8192;
 
-/**
- * Bytes of a name at most (the kernel takes 512), and of all names of one type. Nothing keeps the names of a file from
- * overlapping, so that a small one could ask for gigabytes of text.
- */
-const MAX_NAME = 4096;
+/** Bytes of all names of one type: they may overlap. */
 const MAX_NAMES_OF_TYPE = 1 << 24;
 /** Bytes of names in the memo. */
 const MEMO_NAMES_LIMIT = 1 << 26;

@@ -90,8 +90,9 @@ export class NameIndex {
     // From the last to the first, so that chains are in ascending order.
     for (let index = offsets.length - 1; index >= 0; index--) {
       const name = words[offsets[index]!]!;
-      // Behind the end: BTF that was trusted and should not have been.
-      if (name === 0 || name >= end) continue;
+      // Behind the end: BTF that was trusted and should not have been. Names that nobody can ask for, and that overlap,
+      // could take the square of the file's size.
+      if (name === 0 || name >= end || strings.isTooLong(name)) continue;
       const hash = name >= start ? hashEssential(bytes, name - start) : hashInBase(strings, name);
       const bucket = bucketOf(hash, mask);
       next[index] = heads[bucket]!;

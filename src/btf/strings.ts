@@ -5,6 +5,12 @@ import { invalidBtf } from "./wire.js";
 
 const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
+/**
+ * Bytes of a name at most (the kernel takes 512). Nothing keeps the names of a file from overlapping, so that a small one
+ * could ask for gigabytes of text.
+ */
+export const MAX_NAME = 4096;
+
 /** String section of a BTF, with the base's in front of it. */
 export class StringTable {
   /** The section's own bytes: NUL-terminated strings. */
@@ -16,6 +22,8 @@ export class StringTable {
   readonly end: number;
   /** Where `bytes` begins in the .BTF data, for errors. */
   readonly #fileOffset: number;
+  /** Offsets from … to (exclusive) at which no name can begin, because it would be too long; hardly ever any. */
+  readonly #tooLong: readonly (readonly [from: number, to: number])[];
 
   /** @throws BtfError `BTF_INVALID` when the section does not begin (unless split) and end with NUL */
   constructor(bytes: Uint8Array, fileOffset: number, base: StringTable | undefined) {
@@ -25,6 +33,7 @@ export class StringTable {
     this.start = base?.end ?? 0;
     this.end = this.start + bytes.length;
     this.#fileOffset = fileOffset;
+    this.#tooLong = tooLongNames(bytes, this.start);
     if (bytes.length === 0) {
       if (base === undefined) throw invalidBtf("the string section is empty", fileOffset);
       return;
@@ -35,6 +44,21 @@ export class StringTable {
     if (bytes[bytes.length - 1] !== 0) {
       throw invalidBtf("the string section does not end with NUL", fileOffset + bytes.length - 1);
     }
+  }
+
+  /** True when the string at `offset` has more bytes than a name may have. Costs next to nothing. */
+  isTooLong(offset: number): boolean {
+    if (offset < this.start) return this.base?.isTooLong(offset) ?? false;
+    if (this.#tooLong.length === 0) return false;
+    // The last one that begins at or before the offset.
+    let [low, high] = [0, this.#tooLong.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#tooLong[middle]![0] <= offset) low = middle + 1;
+      else high = middle;
+    }
+    const range = this.#tooLong[low - 1];
+    return range !== undefined && offset < range[1];
   }
 
   /** The table, this one or a base, whose own bytes hold `offset`. @throws BtfError when no table does */
@@ -58,10 +82,29 @@ export class StringTable {
     const from = offset - start;
     let end = from;
     let bits = 0;
-    for (let byte = bytes[end]; byte !== 0 && byte !== undefined; byte = bytes[++end]) bits |= byte;
-    if (end - from > limit) throw invalidBtf(`a name of ${end - from} bytes is too long`, this.#fileOffset + from);
+    for (let byte = bytes[end]; byte !== 0 && byte !== undefined; byte = bytes[++end]) {
+      bits |= byte;
+      if (end - from >= limit) throw invalidBtf(`a name has more than ${limit} bytes`, this.#fileOffset + from);
+    }
     return decodeRange(bytes, from, end, bits < 0x80);
   }
+}
+
+/** Looks at a byte here and there only: a string that is too long covers every place that is a name's length apart. */
+function tooLongNames(bytes: Uint8Array, start: number): [from: number, to: number][] {
+  const found: [number, number][] = [];
+  for (let from = 0; from + MAX_NAME < bytes.length; ) {
+    const nul = bytes.lastIndexOf(0, from + MAX_NAME);
+    if (nul >= from) {
+      from = nul + 1;
+      continue;
+    }
+    const next = bytes.indexOf(0, from + MAX_NAME);
+    const end = next < 0 ? bytes.length : next;
+    found.push([start + from, start + end - MAX_NAME]);
+    from = end + 1;
+  }
+  return found;
 }
 
 // Names are short: for them the decoder's fixed cost is several times that of going byte by byte.

@@ -19,14 +19,36 @@ const MAX_LINKS = 32;
 const MAX_NESTING = 32;
 /** Types and members looked at in one comparison. Real types need some hundreds; hostile ones could ask for 2^32. */
 const MAX_WORK = 1 << 20;
+/** The same in all comparisons of one relocator: every record could ask for another expensive one. */
+const MAX_TOTAL_WORK = 1 << 23;
+
+/** What the comparisons of one relocator may still cost together. */
+export class MatchBudget {
+  #left = MAX_TOTAL_WORK;
+
+  /** @throws CoreRelocationError when nothing is left */
+  spend(work: number): void {
+    this.#left -= work;
+    if (this.#left >= 0) return;
+    throw new CoreRelocationError(
+      "CORE_INVALID",
+      "comparing the object's types with the target's takes unreasonably long",
+    );
+  }
+}
 
 /**
  * The candidate `rootTypeId` of `btf` as a path (without steps), or undefined when it is not the type that `local` means.
  * CoreRelocationError when the types are nested too deeply. libbpf: `bpf_core_spec_match`.
  */
-export function matchType(local: AccessSpec, btf: Btf, rootTypeId: number): AccessSpec | undefined {
+export function matchType(
+  local: AccessSpec,
+  btf: Btf,
+  rootTypeId: number,
+  budget: MatchBudget,
+): AccessSpec | undefined {
   const isSame = local.rule.name === "type_matches" ? typesMatch : typesAreCompatible;
-  if (!isSame(local.btf, local.rootTypeId, btf, rootTypeId)) return undefined;
+  if (!isSame(local.btf, local.rootTypeId, btf, rootTypeId, budget)) return undefined;
   return { btf, rule: local.rule, rootTypeId, accessors: [], raw: [], bitOffset: 0 };
 }
 
@@ -34,11 +56,13 @@ export function matchType(local: AccessSpec, btf: Btf, rootTypeId: number): Acce
 class Comparison {
   readonly local: Btf;
   readonly target: Btf;
+  readonly #budget: MatchBudget | undefined;
   #work = 0;
 
-  constructor(local: Btf, target: Btf) {
+  constructor(local: Btf, target: Btf, budget: MatchBudget | undefined) {
     this.local = local;
     this.target = target;
+    this.#budget = budget;
   }
 
   /** The two types, without modifiers and typedefs. */
@@ -49,6 +73,7 @@ class Comparison {
 
   spend(work: number): void {
     this.#work += work;
+    this.#budget?.spend(work);
     if (this.#work > MAX_WORK) throw tooComplex();
   }
 }
@@ -62,9 +87,15 @@ function tooComplex(): CoreRelocationError {
  * type, whose kind alone decides (libbpf.md 4.7). The names of the roots are not looked at.
  * CoreRelocationError when the nesting exceeds 32 levels. libbpf: `bpf_core_types_are_compat`.
  */
-export function typesAreCompatible(localBtf: Btf, localId: number, targetBtf: Btf, targetId: number): boolean {
+export function typesAreCompatible(
+  localBtf: Btf,
+  localId: number,
+  targetBtf: Btf,
+  targetId: number,
+  budget?: MatchBudget,
+): boolean {
   if (!areKindsCompatible(localBtf.kindOf(localId), targetBtf.kindOf(targetId))) return false;
-  return compatible(new Comparison(localBtf, targetBtf), localId, targetId, MAX_NESTING);
+  return compatible(new Comparison(localBtf, targetBtf, budget), localId, targetId, MAX_NESTING);
 }
 
 function compatible(comparison: Comparison, localTypeId: number, targetTypeId: number, nesting: number): boolean {
@@ -114,8 +145,8 @@ function compatible(comparison: Comparison, localTypeId: number, targetTypeId: n
  * all local members and enumerators (libbpf.md 4.8). The names of the root's own typedefs are not looked at.
  * CoreRelocationError when the nesting exceeds 32 levels. libbpf: `bpf_core_types_match`.
  */
-function typesMatch(localBtf: Btf, localId: number, targetBtf: Btf, targetId: number): boolean {
-  return matches(new Comparison(localBtf, targetBtf), localId, targetId, false, MAX_NESTING);
+function typesMatch(localBtf: Btf, localId: number, targetBtf: Btf, targetId: number, budget: MatchBudget): boolean {
+  return matches(new Comparison(localBtf, targetBtf, budget), localId, targetId, false, MAX_NESTING);
 }
 
 function matches(

@@ -12,7 +12,7 @@ import { formatRoot, formatSpec } from "./format.js";
 import { type KindRule, kindRules } from "./kinds.js";
 import { matchEnumerator } from "./match-enumerator.js";
 import { matchField } from "./match-field.js";
-import { matchType } from "./match-type.js";
+import { MatchBudget, matchType } from "./match-type.js";
 import { patchInsn } from "./patch.js";
 import { type Resolution, resolveValue } from "./values.js";
 
@@ -47,6 +47,7 @@ export class CoreRelocator {
   readonly #local: Btf;
   readonly #finder: CandidateFinder;
   readonly #roots = new Map<number, LocalRoot>();
+  readonly #budget = new MatchBudget();
 
   /** `local` is the BTF of the object, `targets` that of the kernel to run on. Neither is changed. */
   constructor(local: Btf, targets: CoreTargets) {
@@ -97,7 +98,7 @@ export class CoreRelocator {
     if (local.rule.name === "local_type_id") return resolveValue(local, local);
 
     root.candidates ??= this.#finder.find(local.rootTypeId);
-    const { resolution, matched } = resolveCandidates(local, root.candidates);
+    const { resolution, matched } = resolveCandidates(local, root.candidates, this.#budget);
     if (matched.length > 0) root.candidates = matched;
     return resolution;
   }
@@ -164,11 +165,12 @@ function ruleOf({ kind }: CoreRelocationRecord): KindRule {
 function resolveCandidates(
   local: AccessSpec,
   candidates: readonly Candidate[],
+  budget: MatchBudget,
 ): { readonly resolution: Resolution; readonly matched: Candidate[] } {
   const matched: Candidate[] = [];
   let first: { readonly target: AccessSpec; readonly resolution: Resolution } | undefined;
   for (const candidate of candidates) {
-    const target = matchCandidate(local, candidate);
+    const target = matchCandidate(local, candidate, budget);
     if (target === undefined) continue;
     const resolution = resolveValue(local, target);
     first ??= { target, resolution };
@@ -191,13 +193,13 @@ function resolveCandidates(
   return { resolution, matched };
 }
 
-function matchCandidate(local: AccessSpec, { btf, id }: Candidate): AccessSpec | undefined {
+function matchCandidate(local: AccessSpec, { btf, id }: Candidate, budget: MatchBudget): AccessSpec | undefined {
   switch (local.rule.subject) {
     case "field":
       return matchField(local, btf, id);
     case "enumerator":
       return matchEnumerator(local, btf, id);
     case "type":
-      return matchType(local, btf, id);
+      return matchType(local, btf, id, budget);
   }
 }

@@ -157,15 +157,16 @@ class Clone {
 /** The records of one program. */
 class FuncInfo {
   readonly #bytes: Uint8Array;
+  readonly #functionIds = new Set<number>();
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
+    const view = viewOf(bytes);
+    for (let at = 4; at < view.byteLength; at += 8) this.#functionIds.add(view.getUint32(at, true));
   }
 
   has(functionId: number): boolean {
-    const view = viewOf(this.#bytes);
-    for (let at = 4; at < view.byteLength; at += 8) if (view.getUint32(at, true) === functionId) return true;
-    return false;
+    return this.#functionIds.has(functionId);
   }
 
   redirected(clones: ReadonlyMap<number, Clone>): Uint8Array {

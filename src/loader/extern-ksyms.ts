@@ -49,8 +49,9 @@ export function findKernelSymbols(
 ): KernelSymbolTable {
   const symbols = new Map<ExternSpec, KernelSymbol>();
   const ksyms = externs.filter((extern) => extern.kind !== "kconfig");
-  const untyped = ksyms.filter((extern) => extern.kind === "ksymVariable" && extern.valueTypeId === 0);
-  const typed = ksyms.filter((extern) => !untyped.includes(extern));
+  const isUntyped = (extern: KsymSpec): boolean => extern.kind === "ksymVariable" && extern.valueTypeId === 0;
+  const untyped = ksyms.filter(isUntyped);
+  const typed = ksyms.filter((extern) => !isUntyped(extern));
 
   const addresses = untyped.length === 0 ? undefined : findAddresses(untyped);
   for (const extern of untyped) {
