@@ -86,7 +86,8 @@ export class DataSection {
       cell: undefined,
       make: () => {
         entry.cell = withLocation({ section: this.name }, () => {
-          checkRoom(btf, variable, this.memory.length);
+          // Closed memory is refused before the variable is.
+          checkRoom(btf, variable, this.memory.view(name).byteLength);
           return liveCell(btf, type, memory, { offset, name, ...(this.#int64 && { int64: this.#int64 }) });
         });
         return entry.cell;

@@ -27,11 +27,6 @@ export class SectionMemory {
     this.#view = viewOf(image);
   }
 
-  /** Bytes there are, 0 after close. */
-  get length(): number {
-    return this.#view.byteLength;
-  }
-
   /** Goes over to the memory that the loaded map shares with the kernel. */
   bind(memory: Uint8Array): void {
     this.#view = viewOf(memory);

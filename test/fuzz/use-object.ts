@@ -1,7 +1,7 @@
 // Everything that happens to an object before the kernel sees it, and everything a user can read or set until then.
 
 import { Btf, type BtfValue } from "../../src/btf/index.js";
-import { BpfObject } from "../../src/index.js";
+import { atomic, BpfObject, snapshot } from "../../src/index.js";
 import { formatInsn } from "../../src/insn/index.js";
 import { placeArenaData } from "../../src/loader/arena.js";
 import { cloneContextFunctions, hasArgCtxTags } from "../../src/loader/arg-ctx.js";
@@ -63,11 +63,19 @@ function useMap(map: AnyMap): void {
   useProperties(attempt(() => map.data?.variables));
 }
 
-/** Reads each, writes it back, writes what it is not. */
-function useProperties(values: { [name: string]: unknown } | undefined): void {
+/** Members and elements below it are not looked at. */
+const DEEPEST = 4;
+
+/** Reads each, writes it back, writes what it is not; goes into views of structs, unions and arrays. */
+function useProperties(values: { [name: string]: unknown } | undefined, depth = 0): void {
   if (values === undefined) return;
-  for (const name of Object.keys(values).slice(0, 64)) {
+  if (depth === 0) attempt(() => snapshot(values));
+  for (const name of Object.keys(values).slice(0, depth === 0 ? 64 : 8)) {
     const value = attempt(() => values[name]);
+    if (typeof value === "number" || typeof value === "bigint") attempt(() => atomic(values, name).load());
+    else if (typeof value === "object" && value !== null && !ArrayBuffer.isView(value) && depth < DEEPEST) {
+      useProperties(value as { [name: string]: unknown }, depth + 1);
+    }
     for (const next of [value, null, -1, "x", 1n << 70n, [], {}] as BtfValue[]) {
       attempt(() => {
         values[name] = next;
