@@ -124,7 +124,9 @@ function checkRoom(btf: Btf, { name, type, offset, size }: NamedVariable, sectio
     throw new BtfError("BTF_INVALID", `variable ${name} has ${size} bytes, and its type needs ${needed}`, { offset });
   }
   if (offset + size > sectionSize) {
-    throw new BtfError("BTF_INVALID", `variable ${name} ends beyond the ${sectionSize} bytes of its section`, { offset });
+    throw new BtfError("BTF_INVALID", `variable ${name} ends beyond the ${sectionSize} bytes of its section`, {
+      offset,
+    });
   }
 }
 

@@ -65,7 +65,8 @@ interface Summary {
 }
 
 try {
-  process.exitCode = values.help ? (process.stdout.write(help), 0) : await main();
+  if (values.help) process.stdout.write(help);
+  else process.exitCode = await main();
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
   process.exitCode = 2;

@@ -63,17 +63,17 @@ function useMap(map: AnyMap): void {
   useProperties(attempt(() => map.data?.variables));
 }
 
-/** Members and elements below it are not looked at. */
-const DEEPEST = 4;
+/** How many members and elements of one variable are looked at, level by level. */
+const LOOKS = [64, 4, 2] as const;
 
 /** Reads each, writes it back, writes what it is not; goes into views of structs, unions and arrays. */
 function useProperties(values: { [name: string]: unknown } | undefined, depth = 0): void {
   if (values === undefined) return;
   if (depth === 0) attempt(() => snapshot(values));
-  for (const name of Object.keys(values).slice(0, depth === 0 ? 64 : 8)) {
+  for (const name of Object.keys(values).slice(0, LOOKS[depth])) {
     const value = attempt(() => values[name]);
     if (typeof value === "number" || typeof value === "bigint") attempt(() => atomic(values, name).load());
-    else if (typeof value === "object" && value !== null && !ArrayBuffer.isView(value) && depth < DEEPEST) {
+    else if (typeof value === "object" && value !== null && !ArrayBuffer.isView(value) && depth + 1 < LOOKS.length) {
       useProperties(value as { [name: string]: unknown }, depth + 1);
     }
     for (const next of [value, null, -1, "x", 1n << 70n, [], {}] as BtfValue[]) {
