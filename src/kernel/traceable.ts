@@ -21,24 +21,27 @@ interface TraceableFunction {
 export function traceableFunctions(pattern: string): TraceableFunction[] {
   return withTraceFs((files) => {
     const withAddresses = files.read("available_filter_functions_addrs");
-    if (withAddresses !== undefined) return linesOf(withAddresses, pattern, true);
+    if (withAddresses !== undefined) return parseTraceable(withAddresses, pattern, true);
     const names = files.read("available_filter_functions");
     if (names === undefined) {
       throw new UnsupportedError("the kernel does not list the functions that can be traced", {
         hint: "it was built without CONFIG_DYNAMIC_FTRACE; name the functions instead of a pattern",
       });
     }
-    return knownOnce(linesOf(names, pattern, false));
+    return knownOnce(parseTraceable(names, pattern, false));
   });
 }
 
-/** Lines `ADDRESS NAME [MODULE]` or `NAME [MODULE]`. */
-function linesOf(text: string, pattern: string, addresses: boolean): TraceableFunction[] {
+/** What the kernel prints; anything else before a name is no line of its. */
+const isAddress = /^[0-9a-f]{1,16}$/i;
+
+/** Lines `ADDRESS NAME [MODULE]` or `NAME [MODULE]`; skips others. */
+export function parseTraceable(text: string, pattern: string, addresses: boolean): TraceableFunction[] {
   const found: TraceableFunction[] = [];
   for (const line of text.split("\n")) {
     const [first = "", second = ""] = line.split(" ", 2);
     const name = addresses ? second : first;
-    if (name === "" || !matchesGlob(name, pattern)) continue;
+    if (name === "" || (addresses && !isAddress.test(first)) || !matchesGlob(name, pattern)) continue;
     found.push({ name, address: addresses ? BigInt(`0x${first}`) : 0n });
   }
   return found;

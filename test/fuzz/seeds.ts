@@ -132,6 +132,11 @@ export const kallsymsTexts = (): Uint8Array[] => [
   utf8("0000000000000000 T _stext\n0000000000000000 t bpf_prog_run\t[bpf]\n"),
 ];
 
+export const traceableTexts = (): Uint8Array[] => [
+  utf8("ffffffff81000000 vfs_read\nffffffff81000010 vfs_write [ext4]\n"),
+  utf8("vfs_read\nvfs_write [ext4]\n*a*b\n"),
+];
+
 export const verifierLogs = (): Uint8Array[] => [
   utf8(
     "func#0 @0\n0: R1=ctx() R10=fp0\n; int x = *p; @ prog.bpf.c:17\n0: (61) r1 = *(u32 *)(r0 +0)\nR0 invalid mem access 'scalar'\nprocessed 1 insns (limit 1000000) max_states_per_insn 0\n",

@@ -2,9 +2,11 @@
 
 import { existsSync } from "node:fs";
 import { Btf, BtfBuilder, type BtfValue, compileCodec, essentialName, parseBtfExt } from "../../src/btf/index.js";
+import { matchesGlob } from "../../src/glob.js";
 import { loadKernelBtf, parseKconfig, pinPathIn } from "../../src/kernel/index.js";
 import { parseKernelSymbols } from "../../src/kernel/kallsyms.js";
 import { decodeKconfig, findKconfig } from "../../src/kernel/kconfig.js";
+import { parseTraceable } from "../../src/kernel/traceable.js";
 import { kernelName } from "../../src/loader/kernel-name.js";
 import { readInput } from "../../src/loader/open-input.js";
 import { sanitizeBtf } from "../../src/loader/sanitize-btf.js";
@@ -252,6 +254,19 @@ export const targets: readonly FuzzTarget[] = [
     },
   },
   {
+    name: "traceable",
+    seeds: seeds.traceableTexts,
+    mutate: mutateText,
+    run: (bytes) => {
+      const text = decodeText(bytes);
+      for (const addresses of [true, false]) {
+        const found = parseTraceable(text, "*", addresses);
+        insist(found.length <= text.split("\n").length, () => `${found.length} functions`);
+        parseTraceable(text, text.slice(0, 40), addresses);
+      }
+    },
+  },
+  {
     name: "verifier-log",
     seeds: seeds.verifierLogs,
     mutate: mutateText,
@@ -275,6 +290,8 @@ export const targets: readonly FuzzTarget[] = [
       const text = decodeText(bytes);
       matchSection(text);
       essentialName(text);
+      matchesGlob(names.join(), text);
+      matchesGlob(text, "a*b*c*_?");
       insist(kernelName(text).length <= 15, () => "a name that is too long for the kernel");
       nearNames(text.slice(0, 4000), names);
       const path = attempt(() => pinPathIn("/sys/fs/bpf/x", text));
