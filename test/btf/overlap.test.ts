@@ -15,6 +15,24 @@ describe("names that overlap", () => {
     expect(() => btf.type(longer)).toThrow(BtfError);
   });
 
+  it("are found up to the longest that there may be, wherever they lie", () => {
+    const builder = new BtfBuilder();
+    const sizes = [4096, 4097, 3, 20_000, 4095, 4098];
+    const names = sizes.map((size, i) => String.fromCharCode(97 + i).repeat(size));
+    for (const name of names) builder.addInt(name, 4, { signed: true });
+    const btf = Btf.parse(builder.build());
+    const split = Btf.parse(new BtfBuilder({ base: btf }).build(), { base: btf });
+    for (const types of [btf, split]) {
+      expect(names.map((name) => types.findByName(name))).toEqual([1, undefined, 3, undefined, 5, undefined]);
+    }
+    expect(sizes.map((_, i) => btf.strings.isTooLong(btf.wordsOf(i + 1)[0]!))).toEqual(
+      sizes.map((size) => size > 4096),
+    );
+    // The end of a long string is a name again.
+    const end = btf.wordsOf(4)[0]! + 20_000 - 4096;
+    expect([end - 1, end].map((offset) => btf.strings.isTooLong(offset))).toEqual([true, false]);
+  });
+
   it("are bounded in sum", () => {
     const builder = new BtfBuilder();
     const int = builder.addInt("int", 4, { signed: true });
