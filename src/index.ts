@@ -67,5 +67,12 @@ export type {
   UpdateFlags,
 } from "./map/index.js";
 export type { AttachTypeName, MapTypeName, ProgramTypeName } from "./object/index.js";
-export { type FuncInfo, type LineInfo, VerifierError, type VerifierFailure } from "./program/index.js";
+export {
+  type AttachTargetOptions,
+  type FuncInfo,
+  type LineInfo,
+  type ProgramTarget,
+  VerifierError,
+  type VerifierFailure,
+} from "./program/index.js";
 export type { LinkDetails, LinkInfo } from "./syscall/index.js";

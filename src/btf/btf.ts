@@ -185,15 +185,31 @@ export class Btf {
    */
   findByName(name: string, kind?: BtfKindName): number | undefined {
     if (name === "void" && (kind === undefined || kind === "void")) return 0;
+    return this.base?.findByName(name, kind) ?? this.findOwnByName(name, kind);
+  }
+
+  /**
+   * {@link findByName} among the own types only, not the base's: what a kernel module itself has
+   * (libbpf: btf__find_by_name_kind_own, internal).
+   */
+  findOwnByName(name: string, kind?: BtfKindName): number | undefined {
     if (name === "") return undefined;
-    const inBase = this.base?.findByName(name, kind);
-    if (inBase !== undefined) return inBase;
     const wanted = kind === undefined ? undefined : kindNumbers[kind];
     const index = this.#nameIndex().first(
       name,
       (i) => wanted === undefined || kindOfInfo(this.#words[this.#offsets[i]! + 1]!) === wanted,
     );
     return index === undefined ? undefined : this.firstId + index;
+  }
+
+  /** Names of the own types (not the base's) of a kind, in the order of their ids; those without a name are left out. */
+  *names(kind: BtfKindName): Generator<string, void, void> {
+    const wanted = kindNumbers[kind];
+    for (let id = this.firstId; id < this.typeCount; id++) {
+      if (kindOfInfo(this.#words[this.#offsets[id - this.firstId]! + 1]!) !== wanted) continue;
+      const name = this.nameOf(id);
+      if (name !== "") yield name;
+    }
   }
 
   /**

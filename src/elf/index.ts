@@ -12,5 +12,6 @@ export {
   SymbolVisibility,
 } from "./constants.js";
 export { type ElfFile, parseElf } from "./parse.js";
+export { type ElfRanges, isElf, type RangeSource, readSectionTable } from "./ranged.js";
 export { parseRelocations } from "./relocations.js";
 export type { ElfRelocation, ElfSection, ElfSymbol } from "./types.js";

@@ -1,38 +1,78 @@
 // The running kernel's own types.
 
-import { readFileSync } from "node:fs";
 import { release } from "node:os";
-import { Btf } from "../btf/index.js";
-import { BtfError, withLocation } from "../errors.js";
+import type { Btf } from "../btf/index.js";
+import { BpfkitError, BtfError } from "../errors.js";
 import { log } from "../log.js";
+import { readBtfFile } from "./btf-source.js";
 
 const VMLINUX = "/sys/kernel/btf/vmlinux";
+
+/** Images of the running kernel that may have its types, in the order of libbpf.md 3.2 step 4. */
+const images: readonly ((release: string) => string)[] = [
+  (name) => `/boot/vmlinux-${name}`,
+  (name) => `/lib/modules/${name}/vmlinux-${name}`,
+  (name) => `/lib/modules/${name}/build/vmlinux`,
+  (name) => `/usr/lib/modules/${name}/kernel/vmlinux`,
+  (name) => `/usr/lib/debug/boot/vmlinux-${name}`,
+  (name) => `/usr/lib/debug/boot/vmlinux-${name}.debug`,
+  (name) => `/usr/lib/debug/lib/modules/${name}/vmlinux`,
+];
 
 /** Kept only as long as somebody uses it: several objects in a row share one index, an idle process holds nothing. */
 let cached: WeakRef<Btf> | undefined;
 
 /**
- * The BTF of the running kernel, from /sys/kernel/btf/vmlinux (Linux 5.4 and later with CONFIG_DEBUG_INFO_BTF).
+ * The BTF of the running kernel: from /sys/kernel/btf/vmlinux (Linux 5.4 and later with CONFIG_DEBUG_INFO_BTF), else from
+ * an image of the kernel with its types in it, where distributions put those.
  *
  * @param neededFor completes "… is needed for", for the error text.
- * @throws BtfError `BTF_MISSING` when the kernel does not show its types.
+ * @throws BtfError `BTF_MISSING` with all places when none has the types.
  *
  * libbpf: `btf__load_vmlinux_btf`.
  */
 export function loadKernelBtf(neededFor: string): Btf {
   const known = cached?.deref();
   if (known !== undefined) return known;
-  let bytes: Uint8Array;
-  try {
-    bytes = readFileSync(VMLINUX);
-  } catch (cause) {
-    throw new BtfError("BTF_MISSING", `the kernel's BTF is needed for ${neededFor}, and ${VMLINUX} cannot be read`, {
-      cause,
-      hint: `kernel ${release()} was built without CONFIG_DEBUG_INFO_BTF, or /sys is not mounted; pass a BTF file of this very kernel by the option kernelBtf`,
-    });
-  }
-  const btf = withLocation({ file: VMLINUX }, () => Btf.parse(bytes, { trusted: true }));
-  log.debug(() => `kernel BTF: ${btf.typeCount} types from ${VMLINUX}`);
+  const btf = searchKernelBtf(neededFor);
   cached = new WeakRef(btf);
   return btf;
+}
+
+/** Where to look, for tests. */
+interface KernelBtfPlaces {
+  /** Raw BTF, from the kernel itself. */
+  readonly raw?: string;
+  readonly images?: readonly string[];
+}
+
+/** {@link loadKernelBtf} without the memory. */
+export function searchKernelBtf(
+  neededFor: string,
+  { raw = VMLINUX, images: files = images.map((path) => path(release())) }: KernelBtfPlaces = {},
+): Btf {
+  const failures: { readonly path: string; readonly why: string }[] = [];
+  for (const path of [raw, ...files]) {
+    try {
+      // What the kernel gives needs less checking than a file that anybody may have put there.
+      const btf = readBtfFile(path, { trusted: path === raw });
+      log.debug(() => `kernel BTF: ${btf.typeCount} types from ${path}`);
+      return btf;
+    } catch (error) {
+      const why = reasonOf(error);
+      log.debug(() => `kernel BTF: not from ${path}: ${why}`);
+      failures.push({ path, why });
+    }
+  }
+  const tried = failures.map(({ path, why }) => `${path} (${why})`).join(", ");
+  throw new BtfError("BTF_MISSING", `the kernel's BTF is needed for ${neededFor}, and was not found in ${tried}`, {
+    hint: `kernel ${release()} was built without CONFIG_DEBUG_INFO_BTF, or /sys is not mounted; pass a BTF file of this very kernel by the option kernelBtf`,
+  });
+}
+
+function reasonOf(error: unknown): string {
+  if (BpfkitError.isBpfkitError(error)) return error.reason;
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === undefined) throw error;
+  return code === "ENOENT" ? "no such file" : code;
 }

@@ -1,6 +1,7 @@
 // The kernel room's public names: what the running kernel offers.
 
 export { loadKernelBtf } from "./btf.js";
+export { readBtfBytes, readBtfFile } from "./btf-source.js";
 export { type FeatureName, featureTable, kernelHas, knownMissing } from "./features.js";
 export { readKernelSymbols } from "./kallsyms.js";
 export { type KconfigValues, kconfigPaths, parseKconfig, readKconfig } from "./kconfig.js";

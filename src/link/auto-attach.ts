@@ -1,8 +1,9 @@
 // Attaching by section name: one row a rule of the SEC() table (libbpf.md 2.3).
 
 import { ObjectError, UnsupportedError } from "../errors.js";
-import type { AutoAttachRule } from "../object/index.js";
+import { type AutoAttachRule, ProgramType } from "../object/index.js";
 import type { ProgramHandle } from "../program/index.js";
+import { attachFreplace } from "./freplace.js";
 import { attachIter } from "./iter.js";
 import { attachKprobe, attachKsyscall } from "./kprobe.js";
 import { attachKprobeMulti } from "./kprobe-multi.js";
@@ -51,8 +52,11 @@ const rules: Readonly<Partial<Record<AutoAttachRule, Rule>>> = {
     attach: (program, target) => attachKprobeMulti(program, pattern(program, target)),
   },
   "raw-tp": { form: "raw_tp/NAME", attach: (program, target) => attachRawTracepoint(program, target) },
-  trace: { form: "fentry/FUNCTION", attach: (program) => attachTrace(program) },
   iter: { form: "iter/TARGET", attach: (program) => attachIter(program) },
+  trace: {
+    form: "fentry/FUNCTION",
+    attach: (program) => (program.spec.type === ProgramType.ext ? attachFreplace(program) : attachTrace(program)),
+  },
   lsm: { form: "lsm/HOOK", attach: (program) => attachTrace(program) },
 };
 

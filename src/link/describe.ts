@@ -43,7 +43,9 @@ const attachType = (number: number): string => attachTypeName(number) ?? `attach
 /** One row a kind of the kernel's. */
 const targets: { readonly [K in LinkDetails["kind"]]: (info: Details<K>) => string } = {
   raw_tracepoint: ({ tracepoint }) => `raw tracepoint ${tracepoint}`,
-  tracing: (info) => `${attachType(info.attachType)} of BTF id ${info.targetBtfId} in object ${info.targetObjectId}`,
+  // Links of programs that replace functions have no attach type.
+  tracing: (info) =>
+    `${info.attachType === 0 ? "freplace" : attachType(info.attachType)} of BTF id ${info.targetBtfId} in object ${info.targetObjectId}`,
   cgroup: (info) => `${attachType(info.attachType)} of control group ${info.cgroupId}`,
   iter: ({ target }) => `iterator ${target}`,
   netns: (info) => `${attachType(info.attachType)} of network namespace ${info.netnsInode}`,

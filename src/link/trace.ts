@@ -18,7 +18,7 @@ export interface TraceOptions {
  * @throws SystemCallError with code `ATTACH`
  */
 export function attachTrace(program: ProgramHandle, options: TraceOptions = {}): BpfLink {
-  const target = program.sectionName;
+  const target = describeTarget(program);
   const { cookie } = options;
   const open = (): BpfLink => {
     const { descriptor, spec } = program;
@@ -30,4 +30,11 @@ export function attachTrace(program: ProgramHandle, options: TraceOptions = {}):
   };
   const hints = { EBUSY: "something else (ftrace, kprobes) occupies the function's entry" };
   return explainAttach(program, target, open, { hints, since: cookie === undefined ? "5.5" : "5.19" });
+}
+
+/** In the form of a section name, as `fentry/do_exit`; also for targets that the section does not name. */
+function describeTarget({ sectionName, attachTarget, attachTargetProgram }: ProgramHandle): string {
+  if (attachTarget === undefined) return sectionName;
+  const target = `${sectionName.split("/", 1)[0]}/${attachTarget}`;
+  return attachTargetProgram === undefined ? target : `${target} of program ${attachTargetProgram}`;
 }

@@ -4,6 +4,7 @@
 import { ArgumentError, addLocation, SystemCallError, UnsupportedError } from "../errors.js";
 import {
   attachCgroup,
+  attachFreplace,
   attachIter,
   attachKprobe,
   attachKprobeMulti,
@@ -40,7 +41,7 @@ import {
 } from "../link/index.js";
 import type { BpfMap } from "../map/index.js";
 import type { AttachTypeName, ProgramSpec } from "../object/index.js";
-import { type LoadSteps, ProgramHandle } from "../program/index.js";
+import { type LoadSteps, ProgramHandle, type ProgramTarget } from "../program/index.js";
 import { Errno, type FdLike, progAssocStructOps } from "../syscall/index.js";
 import { runInPlace } from "./steps.js";
 
@@ -50,6 +51,8 @@ export interface CloneOptions {
   name?: string;
   /** What the section name would say after its kind: `vfs_read` for a program of `fentry/…`. */
   attachTarget?: string;
+  /** The loaded program whose function that is. */
+  attachTargetProgram?: ProgramTarget;
   expectedAttachType?: AttachTypeName | number;
   /** BPF_F_* load flags, all of them. */
   flags?: number;
@@ -249,6 +252,19 @@ export class BpfProgram extends ProgramHandle {
         cause: error,
       });
     }
+  }
+
+  /**
+   * Puts this program, of section `freplace/…`, into the place of a global function: without arguments of the one that it
+   * was loaded for (Linux 5.6), or of `functionName` in another loaded program, which has to have the same prototype
+   * (Linux 5.10). The old function is back when the link is closed.
+   *
+   * libbpf: `bpf_program__attach_freplace`.
+   *
+   * @throws SystemCallError with code `ATTACH`, NotFoundError naming near functions, ArgumentError for other programs
+   */
+  attachFreplace(target?: ProgramTarget, functionName?: string): BpfLink {
+    return this.#own(attachFreplace(this, target, functionName));
   }
 
   /** Links of this program that are attached, in the order in which they were made. */

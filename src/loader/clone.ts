@@ -12,6 +12,7 @@ import type { PreparedObject } from "./prepare.js";
 const known: Readonly<Record<keyof CloneOptions, true>> = {
   name: true,
   attachTarget: true,
+  attachTargetProgram: true,
   expectedAttachType: true,
   flags: true,
   ifindex: true,
@@ -37,6 +38,8 @@ export function* cloneSteps(
     });
   }
   const clone = new ProgramClone(specOf(source, options), source.file, owner);
+  const targetProgram = options.attachTargetProgram ?? source.targetDescriptor?.number;
+  if (targetProgram !== undefined) clone.setAttachTarget(undefined, { program: targetProgram });
   clone.ifindex = options.ifindex ?? source.ifindex;
   clone.logLevel = options.logLevel ?? 0;
   clone.setPrepared({ ...code, insns: code.insns.slice() });

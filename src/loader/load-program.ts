@@ -2,7 +2,7 @@
 
 import type { Btf } from "../btf/index.js";
 import { addLocation, ObjectError, SystemCallError, UnsupportedError, withLocation } from "../errors.js";
-import { kernelHas, kernelVersionCode, knownMissing, loadKernelBtf } from "../kernel/index.js";
+import { kernelHas, kernelVersionCode, knownMissing } from "../kernel/index.js";
 import { log } from "../log.js";
 import { type LoadSteps, VerifierError } from "../program/index.js";
 import {
@@ -12,7 +12,7 @@ import {
   progLoadCapabilities,
   systemCallError,
 } from "../syscall/index.js";
-import { needsAttachBtf, resolveAttachBtf } from "./attach-btf.js";
+import { findAttachTarget } from "./attach-btf.js";
 import type { BpfProgram } from "./bpf-program.js";
 import { loadWithFallBacks, settleAttachType } from "./fall-backs.js";
 import { JumpTableMaps } from "./jump-tables.js";
@@ -45,6 +45,8 @@ export function* loadProgramOf(
     { program: spec.name, section: spec.sectionName },
     () => new JumpTableMaps({ ...linked, insns }),
   );
+  // Ids are the running kernel's, whatever CO-RE is relocated against.
+  const target = findAttachTarget(program, opened.modules);
   const objectBtf = opened.btf;
   const options = {
     type: spec.type,
@@ -55,11 +57,8 @@ export function* loadProgramOf(
     expectedAttachType: callback?.memberIndex ?? spec.expectedAttachType,
     ifindex: program.ifindex,
     kernelVersion: context.spec.kernelVersion ?? kernelVersionCode(),
-    // Ids are the running kernel's, whatever CO-RE is relocated against.
-    attachBtfId: needsAttachBtf(spec)
-      ? resolveAttachBtf(spec, loadKernelBtf(`the attach target of program ${spec.name}`))
-      : callback?.attachBtfId,
-    attachTarget: callback?.module,
+    attachBtfId: target?.btfId ?? callback?.attachBtfId,
+    attachTarget: target?.owner ?? callback?.module,
     fdArray,
     btf: objectBtf,
     funcInfo: objectBtf && funcInfo && { bytes: funcInfo, recordSize: 8 },

@@ -4,9 +4,15 @@ import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Btf } from "../btf/index.js";
-import { parseElf } from "../elf/index.js";
-import { ArgumentError, BpfkitError, BtfError, ObjectError, withLocation } from "../errors.js";
-import { BPF_FS_ROOT, type KconfigValues, parseKconfig, pinPathOf } from "../kernel/index.js";
+import { ArgumentError, BpfkitError, ObjectError, withLocation } from "../errors.js";
+import {
+  BPF_FS_ROOT,
+  type KconfigValues,
+  parseKconfig,
+  pinPathOf,
+  readBtfBytes,
+  readBtfFile,
+} from "../kernel/index.js";
 import { nearNames } from "../near-names.js";
 import { checkU32 } from "../object/index.js";
 import { type SectionHandler, SectionHandlers } from "./section-handlers.js";
@@ -16,8 +22,8 @@ export interface OpenOptions {
   /** Object name, used in the names of data maps; by default the file name up to its first dot. */
   name?: string;
   /**
-   * Types to apply CO-RE against instead of the running kernel's: a file with raw BTF or a BPF object with a section .BTF,
-   * the bytes of either, or a parsed `Btf`.
+   * Types to apply CO-RE against instead of the running kernel's: a file with raw BTF or an ELF file with a section .BTF (a
+   * kernel image, of which only that section is read, or a BPF object), the bytes of either, or a parsed `Btf`.
    * libbpf: `btf_custom_path`.
    */
   kernelBtf?: string | URL | Uint8Array | Btf;
@@ -93,22 +99,9 @@ function readKconfigOption(text: unknown): KconfigValues {
 
 function readKernelBtf(source: string | URL | Uint8Array | Btf): Btf {
   if (source instanceof Btf) return source;
-  if (source instanceof Uint8Array) return withLocation({ file: "kernelBtf" }, () => parseKernelBtf(source));
+  if (source instanceof Uint8Array) return withLocation({ file: "kernelBtf" }, () => readBtfBytes(source));
   const path = pathOf(source);
-  return withLocation({ file: path }, () => parseKernelBtf(readFile(path)));
-}
-
-/** Raw BTF, or that of a BPF object. libbpf: `btf__parse`. */
-function parseKernelBtf(bytes: Uint8Array): Btf {
-  if (!isElf(bytes)) return Btf.parse(bytes);
-  const section = parseElf(bytes).section(".BTF");
-  if (section === undefined) throw new BtfError("BTF_MISSING", "the object has no type information");
-  return Btf.parse(section.data);
-}
-
-/** By the magic number. */
-function isElf(bytes: Uint8Array): boolean {
-  return bytes[0] === 0x7f && bytes[1] === 0x45 && bytes[2] === 0x4c && bytes[3] === 0x46;
+  return readable(path, () => readBtfFile(path));
 }
 
 function pathOf(source: unknown): string {
@@ -120,8 +113,12 @@ function pathOf(source: unknown): string {
 }
 
 function readFile(path: string): Uint8Array {
+  return readable(path, () => readFileSync(path));
+}
+
+function readable<T>(path: string, read: () => T): T {
   try {
-    return readFileSync(path);
+    return read();
   } catch (cause) {
     if (BpfkitError.isBpfkitError(cause)) throw cause;
     const reason = cause instanceof Error ? cause.message.replace(/, open .*$/, "") : String(cause);

@@ -140,6 +140,7 @@ function programDraft(draft: FunctionDraft, sectionName: string): ProgramDraft {
     ...draft,
     definition: match?.definition,
     attachTarget: match?.target,
+    needsAttachBtf: match?.definition.flags.includes("attachBtf") === true,
     type: match?.definition.programType ?? 0,
     expectedAttachType: match?.definition.expectedAttachType ?? 0,
     flags,

@@ -109,6 +109,8 @@ export interface ProgramSpec extends FunctionSpec {
   definition: SectionDefinition | undefined;
   /** What follows the first slash of the section name, e.g. `raw_syscalls/sys_enter`; undefined for a bare name. */
   attachTarget: string | undefined;
+  /** The target has to be found by its BTF id at load: by the row of the SEC() table, or because the user set the target. */
+  needsAttachBtf: boolean;
   /** BPF_PROG_TYPE_*; 0 when no SEC() row matches and the user has to say. */
   type: number;
   /** BPF_* attach type; 0 when the row has none. */

@@ -1,7 +1,7 @@
 // A program of an opened object: its declaration, editable until load, and afterwards its descriptor in the kernel.
 // Attaching belongs to the floors above: BpfProgram (src/loader) adds it.
 
-import { StateError, withLocation } from "../errors.js";
+import { ArgumentError, StateError, withLocation } from "../errors.js";
 import { pinObject, pinPathOf, removePin } from "../kernel/index.js";
 import {
   AttachType,
@@ -15,8 +15,18 @@ import {
   programTypeName,
   type SectionDefinition,
 } from "../object/index.js";
-import type { FileDescriptor } from "../syscall/index.js";
+import { FileDescriptor, progInfo } from "../syscall/index.js";
 import { type FuncInfo, type LineInfo, type ProgramCode, readFuncInfo, readLineInfo, withInsns } from "./code.js";
+import { descriptorNumber, type ProgramTarget } from "./target.js";
+
+/** Options of {@link ProgramHandle.setAttachTarget}. */
+export interface AttachTargetOptions {
+  /** The loaded program whose function it is, instead of the kernel's. Its descriptor is duplicated. */
+  program?: ProgramTarget | undefined;
+}
+
+/** The types that attach to a function by its BTF id. */
+const targetTypes: ReadonlySet<number> = new Set([ProgramType.tracing, ProgramType.ext, ProgramType.lsm]);
 
 /** What loading adds to a program. */
 interface Loaded {
@@ -40,6 +50,7 @@ export class ProgramHandle {
   #logLevel: number | undefined;
   #ifindex = 0;
   #autoattach = true;
+  #targetProgram: { readonly fd: FileDescriptor; readonly id: number } | undefined;
 
   /** @internal */
   constructor(spec: ProgramSpec, file: string) {
@@ -72,9 +83,55 @@ export class ProgramHandle {
     return this.#spec.definition;
   }
 
-  /** What the section name says after its kind, e.g. `sched/sched_process_exec`; undefined for a bare section. */
+  /**
+   * What the section name says after its kind, e.g. `sched/sched_process_exec`, unless {@link setAttachTarget} said
+   * something else; undefined for a bare section.
+   */
   get attachTarget(): string | undefined {
     return this.#spec.attachTarget;
+  }
+
+  /** Kernel id of the program whose function {@link attachTarget} is; undefined for functions of the kernel. */
+  get attachTargetProgram(): number | undefined {
+    return this.#targetProgram?.id;
+  }
+
+  /**
+   * Sets what the program will be attached to, instead of what its section name says: a function of the kernel, of a
+   * kernel module (`module:function`), or of another loaded BPF program (`options.program`), for `freplace`, `fentry` and
+   * `fexit`. For tp_btf, LSM and iterator programs the name is that of the tracepoint, hook or iterator. The name is looked
+   * up by load(). Without a name, the section's counts. Programs as targets: Linux 5.5, freplace 5.6; modules 5.11.
+   *
+   * libbpf: `bpf_program__set_attach_target`.
+   *
+   * @throws StateError after load, or while the other program is not loaded; ArgumentError for programs that do not attach
+   *   to functions, SystemCallError or ArgumentError when the descriptor is no program's
+   */
+  setAttachTarget(target: string | undefined, options: AttachTargetOptions = {}): void {
+    this.#edit("the attach target");
+    const { program } = options;
+    if (!targetTypes.has(this.#spec.type)) {
+      throw new ArgumentError(`programs of type ${this.type} are not attached to functions`, {
+        ...this.#where,
+        hint: "set the type to tracing, ext or lsm first",
+      });
+    }
+    if (target !== undefined && (typeof target !== "string" || target === "")) {
+      throw new ArgumentError("the attach target must be the name of a function", this.#where);
+    }
+    if (target === undefined && program === undefined) {
+      throw new ArgumentError("neither a function nor a program was given to attach to", this.#where);
+    }
+    const opened = program === undefined ? undefined : withLocation(this.#where, () => openTarget(program));
+    this.#targetProgram?.fd.close();
+    this.#targetProgram = opened;
+    if (target !== undefined) this.#spec.attachTarget = target;
+    this.#spec.needsAttachBtf = true;
+  }
+
+  /** @internal The program to attach to. */
+  get targetDescriptor(): FileDescriptor | undefined {
+    return this.#targetProgram?.fd;
   }
 
   /**
@@ -90,6 +147,7 @@ export class ProgramHandle {
     const number = numberOf(type, ProgramType, "program type");
     if (number === this.#spec.type) return;
     this.#spec.type = number;
+    this.#spec.needsAttachBtf = false;
     // The user's handler of all other names is for programs of any type.
     if (this.#spec.definition?.pattern !== "") this.#spec.definition = undefined;
   }
@@ -288,6 +346,7 @@ export class ProgramHandle {
   /** @internal Closes the descriptor; the kernel keeps the program as long as a link or a pin does. */
   close(): void {
     this.#phase = "closed";
+    this.#targetProgram?.fd.close();
     this.#loaded?.fd.close();
   }
 
@@ -304,5 +363,15 @@ export class ProgramHandle {
 
   get #where(): { file: string; program: string } {
     return { file: this.#file, program: this.name };
+  }
+}
+
+function openTarget(program: ProgramTarget): { readonly fd: FileDescriptor; readonly id: number } {
+  const fd = FileDescriptor.duplicateOf(descriptorNumber(program), "target program");
+  try {
+    return { fd, id: progInfo(fd).id };
+  } catch (error) {
+    fd.close();
+    throw error;
   }
 }

@@ -1,7 +1,8 @@
 // The program room's public names: programs as declared and as loaded, and why one was refused.
 
 export type { FuncInfo, LineInfo } from "./code.js";
-export { ProgramHandle } from "./handle.js";
+export { type AttachTargetOptions, ProgramHandle } from "./handle.js";
 export { type LoadedProgram, type LoadSteps, loadProgram } from "./load.js";
+export { descriptorNumber, type ProgramTarget, programFunctionId } from "./target.js";
 export { VerifierError } from "./verifier-error.js";
 export { readVerifierLog, type VerifierFailure } from "./verifier-log.js";

@@ -29,6 +29,7 @@ const profiles: Readonly<Record<string, Profile>> = {
       fentry: POLICY,
       fexit: POLICY,
       fmod_ret: POLICY,
+      freplace: POLICY,
       lsm: POLICY,
       module_btf: "built without modules",
       netkit: "built without CONFIG_NETKIT",

@@ -115,6 +115,7 @@ export const features = {
     since: "6.1",
     probe: tracing.iteratorOptionsProbe,
   },
+  freplace: { what: "functions of programs replaced by other programs", since: "5.6", probe: tracing.freplaceProbe },
   iter: { what: "iterators (over tasks)", since: "5.8", probe: tracing.iteratorProbe },
 
   btf_variable: { what: "per-CPU variables in the kernel's BTF", since: "5.10", probe: tracing.btfVariableProbe },

@@ -3,8 +3,9 @@
 import { existsSync, openSync, readFileSync, readSync } from "node:fs";
 import { bpf, call, type Field, ProbeError, struct, text, withDescriptors } from "./calls.js";
 import { getpgidFunction, Kind, kernelType } from "./kernel-types.js";
-import { addressProgram, createCounter, expectRuns, getpgid, load, Type } from "./programs.js";
+import { addressProgram, createCounter, expectRuns, getpgid, load, loadBtf, nestedProgram, Type } from "./programs.js";
 
+const TEST_RUN = 10;
 const RAW_TRACEPOINT_OPEN = 17;
 const LINK_CREATE = 28;
 const ITER_CREATE = 33;
@@ -178,6 +179,34 @@ export function tracingProbe(hook: "tp_btf" | "fentry" | "fexit" | "fmod_ret" | 
       own(bpf(RAW_TRACEPOINT_OPEN, 16, [[8, "u32", program]], hook));
       expectRuns(counter, getpgid);
     });
+}
+
+/** A program of type ext in the place of a function of a socket filter, which is then run. */
+export function freplaceProbe(): void {
+  withDescriptors((own) => {
+    // int, its function `int (void)`, and under that prototype `main` and the global `f`.
+    const types = [1, 1 << 24, 4, (1 << 24) | 32, 0, 13 << 24, 1, 5, (12 << 24) | 1, 2, 10, (12 << 24) | 1, 2];
+    const [main, f] = [3, 4];
+    const btf = own(loadBtf(types, "\0int\0main\0f"));
+    const functions = (...pairs: number[]): Field[] => [
+      [72, "u32", btf],
+      [76, "u32", 8],
+      [80, "u64", new Uint8Array(Uint32Array.from(pairs).buffer)],
+      [88, "u32", pairs.length / 2],
+    ];
+    const target = own(load(Type.socketFilter, 0, { body: nestedProgram(), more: functions(0, main, 2, f) }));
+    const counter = own(createCounter());
+    const more: Field[] = [...functions(0, f), [112, "u32", target]];
+    const program = own(load(Type.ext, counter, { attachBtfId: f, more }));
+    own(bpf(RAW_TRACEPOINT_OPEN, 16, [[8, "u32", program]], "freplace"));
+    const packet = new Uint8Array(64);
+    const run: Field[] = [
+      [0, "u32", target],
+      [8, "u32", packet.length],
+      [16, "u64", packet],
+    ];
+    expectRuns(counter, () => bpf(TEST_RUN, 40, run, "test run"));
+  });
 }
 
 /** An iterator over tasks. */

@@ -20,6 +20,7 @@ export const Type = {
   rawTracepoint: 17,
   skReuseport: 21,
   tracing: 26,
+  ext: 28,
   lsm: 29,
   skLookup: 30,
   syscall: 31,
@@ -35,6 +36,8 @@ export interface ProgramOptions {
   readonly result?: number;
   /** Instructions instead of the counting program. */
   readonly body?: Uint8Array;
+  /** More of the request. */
+  readonly more?: readonly Field[];
 }
 
 /** One instruction. */
@@ -69,6 +72,12 @@ export function signedMoveProgram(): Uint8Array {
   return joined(insn(0xb7), insn(0xbf, 0, 0, 8), insn(0x95));
 }
 
+/** `return f()`, and `f` behind it, which returns 0. */
+export function nestedProgram(): Uint8Array {
+  const BPF_PSEUDO_CALL = 1;
+  return joined(insn(0x85, 0, BPF_PSEUDO_CALL, 0, 1), insn(0x95), insn(0xb7), insn(0x95));
+}
+
 /** A descriptor of a program; the caller closes it. */
 export function load(type: number, counter: number, options: ProgramOptions = {}): number {
   const body = options.body ?? countingProgram(counter, options.result ?? 0);
@@ -80,6 +89,7 @@ export function load(type: number, counter: number, options: ProgramOptions = {}
     [44, "u32", options.flags ?? 0],
     [68, "u32", options.expectedAttachType ?? 0],
     [108, "u32", options.attachBtfId ?? 0],
+    ...(options.more ?? []),
   ];
   return bpf(PROG_LOAD, 120, fields, `load of a program of type ${type}`);
 }
