@@ -87,9 +87,10 @@ function findInKernel(target: string, rule: TargetRule, vmlinux: Btf, modules: P
     if (btfId !== undefined) return { btfId, owner: descriptorOf(module) };
   }
   const where =
-    moduleName === undefined ? "this kernel" : moduleName === "vmlinux" ? "vmlinux" : `module ${moduleName}`;
+    moduleName === undefined ? "this kernel" : moduleName === "vmlinux" ? moduleName : `module ${moduleName}`;
+  const what = moduleName === undefined && rule === functionTarget ? "kernel function" : rule.what;
   const near = didYouMean(name, namesOf(rule, inVmlinux ? vmlinux : undefined, searched));
-  throw new UnsupportedError(`${where} has no ${rule.what} ${name}${near}`, {
+  throw new UnsupportedError(`${where} has no ${what} ${name}${near}`, {
     hint:
       rule === functionTarget
         ? "it may be inlined, renamed or in a module that is not loaded; /proc/kallsyms lists the functions that can be had"

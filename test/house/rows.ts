@@ -100,6 +100,16 @@ export const rows: readonly Row[] = [
     fixtures: { subprog_layouts: ["chain"], "subprog_layouts.v1": ["shared"], "subprog_layouts.v4": ["unshared"] },
     tests: ["loader/program-forms"],
   },
+  {
+    what: "attach targets in modules",
+    fixtures: { modtarget: ["on_named", "on_found"] },
+    tests: ["loader/attach-targets"],
+  },
+  {
+    what: "attach targets in programs, freplace",
+    fixtures: { freplace: ["new_verdict", "bare_verdict", "on_entry"] },
+    tests: ["loader/attach-targets"],
+  },
   { what: "weak functions that lost", fixtures: { overridden: ["kept"] }, tests: ["loader/program-forms"] },
   {
     what: "callbacks: for_each, loop",

@@ -96,10 +96,12 @@ describe("a target of the kernel", () => {
 
   it("that does not exist is an error with the names that are near", () => {
     expect(() => find("do_exits")).toThrow(
-      /program on_named: this kernel has no function do_exits; did you mean do_exit\?/,
+      /program on_named: this kernel has no kernel function do_exits; did you mean do_exit\?/,
     );
     expect(() => find("nft_runn")).toThrow(/did you mean nft_run or nf_start\?|did you mean nft_run\?/);
-    expect(() => find("nothing_like_any_of_them")).toThrow(/no function nothing_like_any_of_them \(it may be inlined/);
+    expect(() => find("nothing_like_any_of_them")).toThrow(
+      /no kernel function nothing_like_any_of_them \(it may be inlined/,
+    );
   });
 
   it("of a module whose types cannot be opened is an error with the reason", () => {
@@ -430,7 +432,9 @@ kernelIt("a function that the kernel does not have is told with near names", { n
   for (const program of obj.programs) program.autoload = program.name === "on_found";
   obj.program("on_found").setAttachTarget("security_task_getpgi");
   const start = performance.now();
-  expect(() => obj.loadSync()).toThrow(/this kernel has no function security_task_getpgi; did you mean .*getpgid/);
+  expect(() => obj.loadSync()).toThrow(
+    /this kernel has no kernel function security_task_getpgi; did you mean .*getpgid/,
+  );
   // Comparing with some ten thousand names takes a moment, not longer.
   expect(performance.now() - start).toBeLessThan(20_000);
 });

@@ -43,12 +43,12 @@ const causes: readonly Cause[] = [
   {
     what: "a target that the kernel lacks",
     libbpf: /failed to find kernel BTF type ID of '(.+)'/,
-    bpfkit: /this kernel has no (?:\w+ )+?(\S+)(?: \(|$)/,
+    bpfkit: /this kernel has no (?:\w+ )+?([^\s;]+)(?:;| \(|$)/,
   },
   {
     what: "a target that only the user can name",
     libbpf: /prog '(\S+)': (?:attach program FD is not set|no BTF-based attach target is specified)/,
-    bpfkit: /program (\S+): (?:freplace programs need a target|.*does not name what to attach to|.*target)/,
+    bpfkit: /program (\S+): (?:the program that has the function \S+ was not given|.*names what to attach to|.*target)/,
   },
   {
     what: "a section that says no program type",
