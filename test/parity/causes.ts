@@ -90,13 +90,13 @@ const causes: readonly Cause[] = [
 ];
 
 /** A cause, and what it names, or undefined for words that nobody has looked at. */
-export interface Refusal {
+interface Refusal {
   readonly what: string;
   readonly subject: string;
 }
 
 /** What this side's words mean. */
-export function causeOf(side: "libbpf" | "bpfkit", words: string): Refusal | undefined {
+function causeOf(side: "libbpf" | "bpfkit", words: string): Refusal | undefined {
   for (const cause of causes) {
     const found = cause[side].exec(words);
     if (found !== null) return { what: cause.what, subject: found[1] ?? "" };
