@@ -142,6 +142,8 @@ export interface SystemCallErrorDetails extends ErrorDetails {
   /** Name of the errno, for example `EPERM`. */
   errnoName: string;
   code?: BpfkitErrorCode;
+  /** What the kernel wrote about it. */
+  log?: string | undefined;
 }
 
 /** The kernel refused a system call: `SYSCALL`, or the more special `VERIFIER` and `ATTACH`. */
@@ -151,12 +153,15 @@ export class SystemCallError extends BpfkitError {
   readonly errno: number;
   /** Name of the errno, for example `EPERM`. */
   readonly errnoName: string;
+  /** What the kernel wrote about the refusal: the verifier's log, or since Linux 7.0 a word about a map; mostly undefined. */
+  readonly log: string | undefined;
 
   constructor(reason: string, details: SystemCallErrorDetails) {
     super(details.code ?? "SYSCALL", reason, details);
     this.operation = details.operation;
     this.errno = details.errno;
     this.errnoName = details.errnoName;
+    this.log = details.log;
   }
 }
 

@@ -62,9 +62,22 @@ export const exit: Partial<Insn> = { opcode: Opcode.EXIT };
 /** `return 0`. */
 export const returnZero: readonly Partial<Insn>[] = [set(0, 0), exit];
 
+let token: FileDescriptor | undefined;
+
+/** Runs a probe whose experiments are made with a BPF token. A variable is enough: probes do not wait for anything. */
+export function withToken<T>(used: FileDescriptor | undefined, probe: () => T): T {
+  const before = token;
+  token = used;
+  try {
+    return probe();
+  } finally {
+    token = before;
+  }
+}
+
 /** Tries to load a program; the license is GPL and the program returns 0 unless said otherwise. */
 export function tryProgram(options: Partial<ProgLoadOptions> & { type: number }): number {
-  const { fd, errno } = progLoad({ license: "GPL", insns: insns(...returnZero), ...options });
+  const { fd, errno } = progLoad({ license: "GPL", insns: insns(...returnZero), token, ...options });
   fd?.close();
   return errno;
 }
@@ -84,7 +97,7 @@ export function withProgram(
   options: Partial<ProgLoadOptions> & { type: number },
   body: (program: FileDescriptor) => Answer,
 ): Answer {
-  const { fd } = progLoad({ license: "GPL", insns: insns(...returnZero), ...options });
+  const { fd } = progLoad({ license: "GPL", insns: insns(...returnZero), token, ...options });
   if (fd === undefined) return undefined;
   try {
     return body(fd);
@@ -97,7 +110,7 @@ export function withProgram(
 export function tryMap(options: MapCreateOptions, body: (map: FileDescriptor) => Answer = () => true): Answer {
   let map: FileDescriptor;
   try {
-    map = mapCreate(options);
+    map = mapCreate({ token, ...options });
   } catch (error) {
     if (!(error instanceof SystemCallError)) throw error;
     return answerOf(error.errno);
@@ -117,7 +130,7 @@ export function tryBtf(
 ): Answer {
   const builder = new BtfBuilder();
   build(builder);
-  const { fd, errno } = btfLoad({ bytes: builder.build(options) });
+  const { fd, errno } = btfLoad({ bytes: builder.build(options), token });
   if (fd === undefined) return answerOf(errno);
   try {
     return body(fd);

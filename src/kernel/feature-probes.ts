@@ -1,7 +1,6 @@
 // One experiment per feature of libbpf.md 3.10: what a kernel can do is found out by doing it, since distributions move
 // features between versions and configurations take them away.
 
-import { readFileSync } from "node:fs";
 import { BtfLinkage } from "../btf/index.js";
 import { SystemCallError } from "../errors.js";
 import { BPF_PSEUDO, Opcode } from "../insn/index.js";
@@ -14,6 +13,7 @@ import {
   linkCreate,
   perfEventOpen,
   progBindMap,
+  readTextFile,
   uprobeSyscallErrno,
 } from "../syscall/index.js";
 import {
@@ -227,7 +227,7 @@ export function probeSyscallWrapper(): Answer {
   const prefix = wrapperPrefixes[process.arch];
   if (prefix === undefined) return false;
   const symbol = `__${prefix}_sys_bpf`;
-  const type = Number(textOf("/sys/bus/event_source/devices/kprobe/type"));
+  const type = Number(readTextFile("/sys/bus/event_source/devices/kprobe/type"));
   if (Number.isInteger(type) && type > 0) {
     try {
       perfEventOpen({ type, config: 0, config1: symbol, disabled: true }).close();
@@ -237,7 +237,7 @@ export function probeSyscallWrapper(): Answer {
       if (error.errno === Errno.ENOENT) return false;
     }
   }
-  const symbols = textOf("/proc/kallsyms");
+  const symbols = readTextFile("/proc/kallsyms");
   return symbols === undefined || symbols === "" ? undefined : symbols.includes(` ${symbol}\n`);
 }
 
@@ -245,12 +245,4 @@ export function probeSyscallWrapper(): Answer {
 function wanted(errno: number, expected: number): Answer {
   if (errno === expected) return true;
   return errno === 0 ? false : answerOf(errno);
-}
-
-function textOf(path: string): string | undefined {
-  try {
-    return readFileSync(path, "latin1");
-  } catch {
-    return undefined;
-  }
 }

@@ -1,8 +1,10 @@
 // What kernels differ in, as far as loading and attaching depend on it: the 26 features of libbpf.md 3.10, one row each.
-// A fall-back asks here after a call has failed; an answer is found once and kept for the life of the process.
+// A fall-back asks here after a call has failed; an answer is found once and kept for the life of the process, or of the
+// BPF token with which it was found.
 
 import { log } from "../log.js";
-import type { Answer } from "./experiments.js";
+import type { FileDescriptor } from "../syscall/index.js";
+import { type Answer, withToken } from "./experiments.js";
 import * as probes from "./feature-probes.js";
 import { raiseMemlock } from "./memlock.js";
 
@@ -82,28 +84,43 @@ export const featureTable = {
 export type FeatureName = keyof typeof featureTable;
 
 /** Conclusive answers. */
-const known = new Map<FeatureName, boolean>();
+type Answers = Map<FeatureName, boolean>;
+
+const known: Answers = new Map();
+/** What a token does not delegate, looks as if it did not exist: each has answers of its own. */
+const knownByToken = new WeakMap<FileDescriptor, Answers>();
+
+function answersWith(token: FileDescriptor | undefined): Answers {
+  if (token === undefined) return known;
+  const answers = knownByToken.get(token) ?? new Map();
+  knownByToken.set(token, answers);
+  return answers;
+}
 
 /**
  * Whether the running kernel has a feature: tried at the first question, remembered when the answer is conclusive.
  * Undefined where it cannot be told (no rights to load anything); fall-backs are for `false` only.
  *
  * libbpf: `kernel_supports` (internal).
+ *
+ * @param token BPF token to try it with
  */
-export function kernelHas(feature: FeatureName): Answer {
-  let answer: Answer = known.get(feature);
+export function kernelHas(feature: FeatureName, token?: FileDescriptor | undefined): Answer {
+  const answers = answersWith(token);
+  let answer: Answer = answers.get(feature);
   if (answer !== undefined) return answer;
-  answer = featureTable[feature].probe();
+  const { probe } = featureTable[feature];
+  answer = withToken(token, probe);
   // A probe may fail for the same reason as what it is to explain.
-  if (answer === undefined && raiseMemlock()) answer = featureTable[feature].probe();
+  if (answer === undefined && raiseMemlock()) answer = withToken(token, probe);
   log.debug(() => `kernel feature ${feature}: ${answer ?? "cannot be told"}`);
-  if (answer !== undefined) known.set(feature, answer);
+  if (answer !== undefined) answers.set(feature, answer);
   return answer;
 }
 
 /** True when it has been found out already that the kernel lacks a feature: the failing way need not be tried again. */
-export function knownMissing(feature: FeatureName): boolean {
-  return known.get(feature) === false;
+export function knownMissing(feature: FeatureName, token?: FileDescriptor | undefined): boolean {
+  return answersWith(token).get(feature) === false;
 }
 
 /** For tests: pretends an answer, or forgets it. Returns what was known. */

@@ -10,6 +10,7 @@ export { type ModuleBtf, ModuleBtfs } from "./module-btf.js";
 export { perfUnit } from "./perf-units.js";
 export { BPF_FS_ROOT, ensureBpfFs, pinObject, pinPathIn, pinPathOf, removePin } from "./pins.js";
 export { kernelVersionCode, olderThan } from "./release.js";
+export { openToken } from "./token.js";
 export { traceableFunctions } from "./traceable.js";
 export { withTraceFs } from "./tracefs.js";
 export { probeHelper, probeMapType, probeProgramType } from "./type-probes.js";

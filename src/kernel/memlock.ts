@@ -5,6 +5,10 @@ import { BpfkitError, SystemCallError } from "../errors.js";
 import { log } from "../log.js";
 import { Errno, memlockLimit, RLIM_INFINITY, setMemlockLimit } from "../syscall/index.js";
 import { probeMemcgAccount } from "./feature-probes.js";
+import { kernelVersionCode } from "./release.js";
+
+/** LINUX_VERSION_CODE of Linux 5.11, since when the control group pays; some distributions had that earlier. */
+const NOT_COUNTED_SINCE = (5 << 16) | (11 << 8);
 
 let tried = false;
 
@@ -23,7 +27,7 @@ export function raiseMemlock(): boolean {
   if (tried) return false;
   tried = true;
   try {
-    if (memlockLimit().soft === RLIM_INFINITY) return false;
+    if (kernelVersionCode() >= NOT_COUNTED_SINCE || memlockLimit().soft === RLIM_INFINITY) return false;
     // Asked directly: the table of features needs this function. Where it cannot be told, the limit may be the reason.
     if (probeMemcgAccount() === true) return false;
     setMemlockLimit({ soft: RLIM_INFINITY, hard: RLIM_INFINITY });

@@ -1,7 +1,7 @@
 // Which kernel is running, as the number that old program types want in `kern_version`.
 
-import { readFileSync } from "node:fs";
 import { release, version } from "node:os";
+import { readTextFile } from "../syscall/index.js";
 
 /** KERNEL_VERSION(a, b, c) of UAPI linux/version.h: each part one byte, the last capped at 255. */
 function versionCode(a: number, b: number, c: number): number {
@@ -27,11 +27,7 @@ export function kernelVersionCode(): number {
 }
 
 function ubuntuVersion(): number | undefined {
-  try {
-    return parse(readFileSync("/proc/version_signature", "latin1").split(" ")[2] ?? "");
-  } catch {
-    return undefined;
-  }
+  return parse(readTextFile("/proc/version_signature")?.split(" ")[2] ?? "");
 }
 
 function debianVersion(): number | undefined {

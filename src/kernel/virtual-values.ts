@@ -2,15 +2,11 @@
 // (libbpf.md 3.5). Each is found out once per process.
 
 import { arch } from "node:process";
-import { BPF_CALL_INSN, INSN_SIZE, Opcode, writeInsn } from "../insn/index.js";
-import { progLoad } from "../syscall/index.js";
+import type { FileDescriptor } from "../syscall/index.js";
 import { loadKernelBtf } from "./btf.js";
+import { kernelHas } from "./features.js";
 import { readKernelSymbols } from "./kallsyms.js";
 import { kernelVersionCode } from "./release.js";
-
-/** UAPI linux/bpf.h. */
-const PROG_TYPE_TRACEPOINT = 5;
-const HELPER_GET_ATTACH_COOKIE = 174;
 
 /** What the kernel puts before the name of a system call's entry, by Node's name of the machine. */
 const syscallPrefixes: Readonly<Record<string, string>> = {
@@ -19,10 +15,10 @@ const syscallPrefixes: Readonly<Record<string, string>> = {
   riscv64: "__riscv_",
 };
 
-/** The values by name. 0 stands for a kernel version that cannot be told. */
-export const virtualValues: ReadonlyMap<string, () => number> = new Map([
+/** The values by name, as the kernel shows them to the holder of a BPF token. 0 stands for what cannot be told. */
+export const virtualValues: ReadonlyMap<string, (token?: FileDescriptor | undefined) => number> = new Map([
   ["LINUX_KERNEL_VERSION", kernelVersionCode],
-  ["LINUX_HAS_BPF_COOKIE", once(hasBpfCookie)],
+  ["LINUX_HAS_BPF_COOKIE", (token?: FileDescriptor | undefined) => Number(kernelHas("bpf_cookie", token) === true)],
   ["LINUX_HAS_SYSCALL_WRAPPER", once(hasSyscallWrapper)],
 ]);
 
@@ -32,16 +28,6 @@ function once(probe: () => boolean): () => number {
     answer ??= probe();
     return Number(answer);
   };
-}
-
-/** Whether attached programs can be told apart by a cookie (Linux 5.15): a program that asks for it is accepted. */
-function hasBpfCookie(): boolean {
-  const insns = new Uint8Array(2 * INSN_SIZE);
-  writeInsn(insns, 0, { ...BPF_CALL_INSN, imm: HELPER_GET_ATTACH_COOKIE });
-  writeInsn(insns, 1, { opcode: Opcode.EXIT, dst: 0, src: 0, off: 0, imm: 0 });
-  const { fd } = progLoad({ type: PROG_TYPE_TRACEPOINT, insns, license: "GPL" });
-  fd?.close();
-  return fd !== undefined;
 }
 
 /** Whether entries of system calls take their arguments in a `struct pt_regs` and have a name that says so (Linux 4.17). */

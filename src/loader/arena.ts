@@ -5,14 +5,14 @@ import { ArgumentError, SystemCallError, UnsupportedError } from "../errors.js";
 import { kernelHas } from "../kernel/index.js";
 import type { BpfMap } from "../map/index.js";
 import { MapFlag, type MapSpec } from "../object/index.js";
-import { Errno, MappedRegion, pageSize } from "../syscall/index.js";
+import { Errno, type FileDescriptor, MappedRegion, pageSize } from "../syscall/index.js";
 import type { RelocatedProgram } from "./relocate.js";
 
 /** Maps an arena that exists now; `fill` puts its variables into it. */
-export function shareArena(map: BpfMap, { fill }: { fill: boolean }): void {
+export function shareArena(map: BpfMap, { fill, token }: { fill: boolean; token: FileDescriptor | undefined }): void {
   const { spec } = map;
   const { initialValue, mapExtra, maxEntries, flags } = spec;
-  const offset = arenaDataOffset(spec);
+  const offset = arenaDataOffset(spec, token);
   if ((flags & MapFlag.SEGV_ON_FAULT) !== 0) {
     // Touching a page that no program has allocated would end the process.
     if (initialValue === undefined) return;
@@ -36,11 +36,11 @@ export function shareArena(map: BpfMap, { fill }: { fill: boolean }): void {
 }
 
 /** The program with the addresses of an arena's variables moved to where they will be. */
-export function placeArenaData(linked: RelocatedProgram): RelocatedProgram {
+export function placeArenaData(linked: RelocatedProgram, token: FileDescriptor | undefined): RelocatedProgram {
   if (!linked.relocations.some(refersToArena)) return linked;
   const relocations = linked.relocations.map((relocation) =>
     refersToArena(relocation)
-      ? { ...relocation, offset: relocation.offset + arenaDataOffset(relocation.map) }
+      ? { ...relocation, offset: relocation.offset + arenaDataOffset(relocation.map, token) }
       : relocation,
   );
   return { ...linked, relocations };
@@ -56,7 +56,7 @@ function refersToArena(relocation: RelocatedProgram["relocations"][number]): rel
  * Where the variables begin: at the end of the arena, where no program allocates by accident; at the beginning on
  * kernels whose instructions cannot encode such offsets.
  */
-function arenaDataOffset({ initialValue, maxEntries }: MapSpec): number {
+function arenaDataOffset({ initialValue, maxEntries }: MapSpec, token: FileDescriptor | undefined): number {
   if (initialValue === undefined) return 0;
   const page = pageSize();
   const size = Math.ceil(initialValue.length / page) * page;
@@ -64,5 +64,5 @@ function arenaDataOffset({ initialValue, maxEntries }: MapSpec): number {
     const reason = `the arena has ${maxEntries * page} bytes, and its global variables take ${size}`;
     throw new ArgumentError(reason, { hint: "raise maxEntries, the number of pages" });
   }
-  return kernelHas("ldimm64_full_range_off") === true ? maxEntries * page - size : 0;
+  return kernelHas("ldimm64_full_range_off", token) === true ? maxEntries * page - size : 0;
 }

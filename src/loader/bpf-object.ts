@@ -110,6 +110,15 @@ export class BpfObject implements Disposable {
     return this.#opened.btf?.number;
   }
 
+  /**
+   * Descriptor of the BPF token that the object was made with, owned by the object; undefined without one, before prepare()
+   * or load(), and after close. See the option `tokenPath`. libbpf: `bpf_object__token_fd`.
+   */
+  get tokenFd(): number | undefined {
+    const { token } = this.#opened;
+    return token?.closed === false ? token.number : undefined;
+  }
+
   /** True between a successful prepare() and close, also once the object is loaded. */
   get prepared(): boolean {
     return this.#state === "prepared" || this.#state === "loaded";

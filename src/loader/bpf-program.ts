@@ -59,6 +59,8 @@ export interface CloneOptions {
   ifindex?: number;
   /** Verifier log level, 0 unless given: never the program's or the object's. */
   logLevel?: number;
+  /** Bytes of the log's first buffer; the object's unless given. */
+  logSize?: number;
 }
 
 /** @internal What a program asks of its object. */

@@ -17,6 +17,7 @@ const known: Readonly<Record<keyof CloneOptions, true>> = {
   flags: true,
   ifindex: true,
   logLevel: true,
+  logSize: true,
 };
 
 /**
@@ -42,6 +43,7 @@ export function* cloneSteps(
   if (targetProgram !== undefined) clone.setAttachTarget(undefined, { program: targetProgram });
   clone.ifindex = options.ifindex ?? source.ifindex;
   clone.logLevel = options.logLevel ?? 0;
+  clone.logSize = options.logSize;
   clone.setPrepared({ ...code, insns: code.insns.slice() });
   clone.seal("prepared");
   try {

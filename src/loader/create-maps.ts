@@ -5,6 +5,7 @@ import { log } from "../log.js";
 import { mapTypeRule } from "../map/index.js";
 import { MapFlag, type MapSpec, MapType, mapTypeName } from "../object/index.js";
 import {
+  type Capability,
   type FileDescriptor,
   type MapCreateOptions,
   MappedRegion,
@@ -24,6 +25,9 @@ import { fillMapSlots } from "./map-slots.js";
 /** What maps are created with. */
 export interface MapCreation {
   readonly objectBtf: FileDescriptor | undefined;
+  readonly token: FileDescriptor | undefined;
+  /** What loading the programs will need: to be named by the first refusal, which a map meets. */
+  readonly needs: readonly Capability[];
   readonly pins: LoadPins;
   /** The hash of the only program that may use a map. */
   readonly exclusiveHash: (map: BpfMap) => Uint8Array | undefined;
@@ -51,19 +55,19 @@ export function createMaps(maps: readonly BpfMap[], creation: MapCreation): void
 
 function createMap(map: BpfMap, creation: MapCreation, bySpec: ReadonlyMap<MapSpec, BpfMap>): void {
   const { spec } = map;
-  const { pins } = creation;
+  const { pins, token } = creation;
   // An existing map has the size that it has.
   if (!map.reused) settleSize(spec);
   pins.find(map);
   if (map.reused) {
     if (spec.dataKind !== undefined) shareExisting(map);
-    if (spec.type === MapType.arena) shareArena(map, { fill: false });
+    if (spec.type === MapType.arena) shareArena(map, { fill: false, token });
     pins.keep(map);
     return;
   }
   map.setCreated(createWithInner(map, creation));
   if (spec.dataKind !== undefined) fillData(map);
-  if (spec.type === MapType.arena) shareArena(map, { fill: true });
+  if (spec.type === MapType.arena) shareArena(map, { fill: true, token });
   fillMapSlots(map, bySpec);
   pins.keep(map);
   // Somebody else may have been faster with the pin: then it is their map.
@@ -86,21 +90,21 @@ function ringSize(bytes: number, page: number): number {
   return size;
 }
 
-function createWithInner(map: BpfMap, { objectBtf, exclusiveHash }: MapCreation): FileDescriptor {
+function createWithInner(map: BpfMap, creation: MapCreation): FileDescriptor {
   const { spec, inner, innerTemplate } = map;
-  const exclusiveProgramHash = exclusiveHash(map);
+  const exclusiveProgramHash = creation.exclusiveHash(map);
   if (innerTemplate !== undefined || inner === undefined) {
-    return create(spec, objectBtf, { innerMap: innerTemplate, exclusiveProgramHash });
+    return create(spec, creation, { innerMap: innerTemplate, exclusiveProgramHash });
   }
   // The kernel copies the definition of an example and forgets the example.
   settleSize(inner.spec);
-  using innerMap = create(inner.spec, objectBtf, {});
-  return create(spec, objectBtf, { innerMap, exclusiveProgramHash });
+  using innerMap = create(inner.spec, creation, {});
+  return create(spec, creation, { innerMap, exclusiveProgramHash });
 }
 
 function create(
   spec: MapSpec,
-  objectBtf: FileDescriptor | undefined,
+  { objectBtf, token, needs }: MapCreation,
   more: Pick<MapCreateOptions, "innerMap" | "exclusiveProgramHash">,
 ): FileDescriptor {
   const rule = mapTypeRule(mapTypeName(spec.type) ?? spec.type);
@@ -114,6 +118,8 @@ function create(
     mapExtra: spec.mapExtra,
     numaNode: spec.numaNode === 0 ? undefined : spec.numaNode,
     ifindex: spec.ifindex,
+    token,
+    needs,
     ...more,
   };
   const types =

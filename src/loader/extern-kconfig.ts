@@ -5,6 +5,7 @@ import { ObjectError, UnsupportedError, withLocation } from "../errors.js";
 import { type KconfigValues, kconfigPaths, readKconfig, virtualValues } from "../kernel/index.js";
 import { log } from "../log.js";
 import type { KconfigExternSpec } from "../object/index.js";
+import type { FileDescriptor } from "../syscall/index.js";
 
 /**
  * Writes the values of `externs` into the image of the map `.kconfig`, which is all zeros. What is weak and not set
@@ -12,12 +13,14 @@ import type { KconfigExternSpec } from "../object/index.js";
  *
  * libbpf: first half of `bpf_object__resolve_externs`.
  * @param given values that count more than the kernel's
+ * @param token BPF token to ask the kernel with
  * @throws UnsupportedError for a strong extern that is not set, ObjectError for one whose type its value does not fit
  */
 export function fillKconfig(
   externs: readonly KconfigExternSpec[],
   image: Uint8Array,
   given: KconfigValues | undefined,
+  token?: FileDescriptor | undefined,
 ): void {
   const missing = new Map(externs.map((extern) => [extern.name, extern]));
   const take = (lookUp: (name: string) => string | undefined): void => {
@@ -29,7 +32,7 @@ export function fillKconfig(
     }
   };
 
-  take(virtualValue);
+  take((name) => virtualValue(name, token));
   for (const { name, weak } of missing.values()) {
     if (!name.startsWith("CONFIG_") && !(weak && name.startsWith("LINUX_"))) throw unknownName(name);
   }
@@ -45,8 +48,8 @@ export function fillKconfig(
 }
 
 /** In the way in which Kconfig writes numbers. */
-function virtualValue(name: string): string | undefined {
-  const value = virtualValues.get(name)?.();
+function virtualValue(name: string, token: FileDescriptor | undefined): string | undefined {
+  const value = virtualValues.get(name)?.(token);
   if (value === 0 && name === "LINUX_KERNEL_VERSION") {
     throw new UnsupportedError("the version of this kernel cannot be told from its release", { section: ".kconfig" });
   }

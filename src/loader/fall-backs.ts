@@ -6,7 +6,7 @@ import { INSN_SIZE, Opcode, readInsn, setImm } from "../insn/index.js";
 import { type FeatureName, kernelHas, knownMissing, raiseMemlock, withMemlock } from "../kernel/index.js";
 import { log } from "../log.js";
 import { AttachType, MapFlag, type MapSpec, MapType, type ProgramSpec } from "../object/index.js";
-import { type LoadedProgram, type LoadSteps, loadProgram } from "../program/index.js";
+import { type LoadedProgram, type LoadSteps, loadProgram, type VerifierLogOptions } from "../program/index.js";
 import {
   Errno,
   type FileDescriptor,
@@ -15,11 +15,23 @@ import {
   type ProgLoadOptions,
 } from "../syscall/index.js";
 
-/** Tells what is missing: `knownMissing` costs nothing, {@link asksKernel} may try. */
+/** Tells what is missing. */
 type Lacks = (feature: FeatureName) => boolean;
 
+/** A BPF token of the loader's, which the kernel is asked with, too. */
+interface WithToken {
+  readonly token?: FileDescriptor | undefined;
+}
+
+/** True when the kernel has shown before that it lacks a feature. Costs nothing. */
+function knowsMissing({ token }: WithToken): Lacks {
+  return (feature) => knownMissing(feature, token);
+}
+
 /** True when the kernel, asked now if not before, certainly lacks a feature. */
-const asksKernel: Lacks = (feature) => kernelHas(feature) === false;
+function asksKernel({ token }: WithToken): Lacks {
+  return (feature) => kernelHas(feature, token) === false;
+}
 
 interface FallBack<Options, Spec> {
   readonly feature: FeatureName;
@@ -91,16 +103,35 @@ export function adaptMap(options: MapCreateOptions, spec: MapSpec, lacks: Lacks)
   return applyAll(mapFallBacks, options, spec, lacks);
 }
 
+/** Bytes for what the kernel has to say about a map: a line or two. */
+const MAP_LOG_SIZE = 4096;
+
+/**
+ * Creates a map. Where the kernel can say why it refuses one (`bpf_syscall_common_attrs`, Linux 7.0) the error has its
+ * words: as for programs, a log is asked for after the refusal.
+ *
+ * @throws SystemCallError
+ */
+export function createExplained(options: MapCreateOptions & WithToken): FileDescriptor {
+  try {
+    return withMemlock(() => mapCreate(options));
+  } catch (error) {
+    if (!(error instanceof SystemCallError) || error.errno === Errno.EPERM) throw error;
+    if (kernelHas("bpf_syscall_common_attrs", options.token) !== true) throw error;
+    return mapCreate({ ...options, log: { level: 1, buffer: new Uint8Array(MAP_LOG_SIZE) } });
+  }
+}
+
 /**
  * Creates a map; when it is refused, once more without what the kernel turns out to lack. Flags that were dropped are
  * dropped from the spec too.
  *
  * @throws SystemCallError, UnsupportedError for a data section where the kernel has no global variables
  */
-export function createWithFallBacks(wanted: MapCreateOptions, spec: MapSpec): FileDescriptor {
-  let options = adaptMap(wanted, spec, knownMissing);
+export function createWithFallBacks(wanted: MapCreateOptions & WithToken, spec: MapSpec): FileDescriptor {
+  let options = adaptMap(wanted, spec, knowsMissing(wanted));
   const create = (): FileDescriptor => {
-    const map = withMemlock(() => mapCreate(options));
+    const map = createExplained({ ...options, token: wanted.token });
     if (options.flags !== undefined) spec.flags = options.flags;
     return map;
   };
@@ -108,7 +139,7 @@ export function createWithFallBacks(wanted: MapCreateOptions, spec: MapSpec): Fi
     return create();
   } catch (error) {
     if (!(error instanceof SystemCallError) || error.errno === Errno.EPERM) throw error;
-    if (spec.dataKind !== undefined && asksKernel("global_data")) {
+    if (spec.dataKind !== undefined && asksKernel(wanted)("global_data")) {
       throw new UnsupportedError("this kernel has no global variables; they came with Linux 5.2", { cause: error });
     }
     if (options.exclusiveProgramHash !== undefined && lacksExclusiveMaps()) {
@@ -116,7 +147,7 @@ export function createWithFallBacks(wanted: MapCreateOptions, spec: MapSpec): Fi
         cause: error,
       });
     }
-    const adapted = adaptMap(options, spec, asksKernel);
+    const adapted = adaptMap(options, spec, asksKernel(wanted));
     if (adapted === options) throw error;
     options = adapted;
     return create();
@@ -164,8 +195,8 @@ function withOldProbeReads(insns: Uint8Array): Uint8Array {
  * Programs on USDT probes attach to all places by one link where the kernel has such links. Written to the spec, where
  * the user can see it, as with libbpf. One probe per process, and only for objects with such programs.
  */
-export function settleAttachType(spec: ProgramSpec): void {
-  if (spec.definition?.flags.includes("usdt") !== true || kernelHas("uprobe_multi_link") !== true) return;
+export function settleAttachType(spec: ProgramSpec, token?: FileDescriptor | undefined): void {
+  if (spec.definition?.flags.includes("usdt") !== true || kernelHas("uprobe_multi_link", token) !== true) return;
   spec.expectedAttachType = AttachType.trace_uprobe_multi;
 }
 
@@ -175,20 +206,20 @@ export function settleAttachType(spec: ProgramSpec): void {
  * @returns also the instructions that were loaded
  */
 export function* loadWithFallBacks(
-  wanted: ProgLoadOptions,
+  wanted: ProgLoadOptions & WithToken,
   spec: ProgramSpec,
-  logLevel: number,
+  logOptions: VerifierLogOptions,
 ): LoadSteps<LoadedProgram & { readonly insns: Uint8Array }> {
-  let program = adaptProgram(wanted, spec, knownMissing);
-  let result = yield* loadProgram({ program, logLevel });
+  let program = adaptProgram(wanted, spec, knowsMissing(wanted));
+  let result = yield* loadProgram(program, logOptions);
   if (result.fd === undefined && result.errno === Errno.EPERM && raiseMemlock()) {
-    result = yield* loadProgram({ program, logLevel });
+    result = yield* loadProgram(program, logOptions);
   }
   if (result.fd === undefined && result.errno !== Errno.EPERM) {
-    const adapted = adaptProgram(program, spec, asksKernel);
+    const adapted = adaptProgram(program, spec, asksKernel(wanted));
     if (adapted !== program) {
       program = adapted;
-      result = yield* loadProgram({ program, logLevel });
+      result = yield* loadProgram(program, logOptions);
     }
   }
   return { ...result, insns: program.insns };

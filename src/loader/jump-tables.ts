@@ -3,9 +3,9 @@
 
 import { withLocation } from "../errors.js";
 import { BPF_PSEUDO, setImm, setSource } from "../insn/index.js";
-import { withMemlock } from "../kernel/index.js";
 import { type LinkedProgram, MapType } from "../object/index.js";
-import { type FileDescriptor, mapCreate, mapFreeze, mapUpdate } from "../syscall/index.js";
+import { type FileDescriptor, mapFreeze, mapUpdate } from "../syscall/index.js";
+import { createExplained } from "./fall-backs.js";
 
 /** UAPI struct bpf_insn_array_value: { orig_off, xlated_off, jitted_off, pad }, of which the first is given. */
 const VALUE_SIZE = 16;
@@ -18,14 +18,14 @@ export class JumpTableMaps implements Disposable {
    * Creates a map for each table of the program, and writes its descriptor into the instructions that load it.
    * @throws SystemCallError (EINVAL where the kernel does not know such maps)
    */
-  constructor({ insns, relocations }: LinkedProgram) {
+  constructor({ insns, relocations }: LinkedProgram, token: FileDescriptor | undefined) {
     try {
       for (const relocation of relocations) {
         if (relocation.kind !== "jumpTable") continue;
         const { insnIndex, tableOffset, targets } = relocation;
         let map = this.#maps.get(tableOffset);
         if (map === undefined) {
-          map = withMemlock(() => create(targets.length));
+          map = create(targets.length, token);
           this.#maps.set(tableOffset, map);
           fill(map, targets);
         }
@@ -48,10 +48,10 @@ export class JumpTableMaps implements Disposable {
   }
 }
 
-function create(entries: number): FileDescriptor {
+function create(entries: number, token: FileDescriptor | undefined): FileDescriptor {
   const sizes = { keySize: 4, valueSize: VALUE_SIZE, maxEntries: entries };
   return withLocation({ section: ".jumptables" }, () =>
-    mapCreate({ type: MapType.insn_array, name: ".jumptables", ...sizes }),
+    createExplained({ type: MapType.insn_array, name: ".jumptables", ...sizes, token }),
   );
 }
 

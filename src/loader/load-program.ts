@@ -31,8 +31,9 @@ export function* loadProgramOf(
   { linked, callback }: PreparedProgram,
 ): LoadSteps<void> {
   const { spec } = program;
+  const { token } = opened;
   refuseUntyped(program);
-  settleAttachType(spec);
+  settleAttachType(spec, token);
   const { insns, funcInfo, lineInfo } = program.code;
   if (insns.length !== linked.insns.length && linked.relocations.some(({ kind }) => kind === "jumpTable")) {
     throw new UnsupportedError("the number of instructions of a program with jump tables cannot be changed", {
@@ -43,7 +44,7 @@ export function* loadProgramOf(
   // The kernel keeps the maps with the program.
   using _tables = withLocation(
     { program: spec.name, section: spec.sectionName },
-    () => new JumpTableMaps({ ...linked, insns }),
+    () => new JumpTableMaps({ ...linked, insns }, token),
   );
   // Ids are the running kernel's, whatever CO-RE is relocated against.
   const target = findAttachTarget(program, opened.modules);
@@ -61,13 +62,17 @@ export function* loadProgramOf(
     attachTarget: target?.owner ?? callback?.module,
     fdArray,
     btf: objectBtf,
+    token,
     funcInfo: objectBtf && funcInfo && { bytes: funcInfo, recordSize: 8 },
     lineInfo: objectBtf && lineInfo && { bytes: lineInfo, recordSize: 16 },
   };
-  const result = yield* loadWithFallBacks(options, spec, program.logLevel ?? context.logLevel);
-  if (result.fd === undefined) throw refusal(context, program, linked, result);
+  const result = yield* loadWithFallBacks(options, spec, {
+    level: program.logLevel ?? context.logLevel,
+    size: program.logSize ?? context.logSize,
+  });
+  if (result.fd === undefined) throw refusal(context, program, linked, { ...result, withToken: token !== undefined });
   program.setLoaded({ fd: result.fd, insns: result.insns, verifierLog: result.log });
-  bindConstants(context, program, result.fd);
+  bindConstants(context, program, result.fd, token);
 }
 
 /** @throws ObjectError for a program whose section and user say no type */
@@ -81,8 +86,13 @@ export function refuseUntyped({ spec: program }: BpfProgram): void {
 }
 
 /** Keeps the constants visible to tools for as long as the program lives (libbpf.md 3.4, Linux 5.10). */
-function bindConstants(context: LoadContext, program: BpfProgram, fd: FileDescriptor): void {
-  if (knownMissing("prog_bind_map")) return;
+function bindConstants(
+  context: LoadContext,
+  program: BpfProgram,
+  fd: FileDescriptor,
+  token: FileDescriptor | undefined,
+): void {
+  if (knownMissing("prog_bind_map", token)) return;
   for (const map of context.maps) {
     if (map.spec.dataKind !== "rodata" || !map.loaded) continue;
     try {
@@ -90,7 +100,7 @@ function bindConstants(context: LoadContext, program: BpfProgram, fd: FileDescri
     } catch (error) {
       if (!(error instanceof SystemCallError)) throw error;
       const message = `${program.name}: could not be bound to ${map.name}: ${error.message}`;
-      if (kernelHas("prog_bind_map") === false) log.debug(() => message);
+      if (kernelHas("prog_bind_map", token) === false) log.debug(() => message);
       else log.warn(message);
     }
   }
@@ -100,13 +110,15 @@ function refusal(
   context: LoadContext,
   program: BpfProgram,
   linked: RelocatedProgram,
-  { errno, log: text }: { errno: number; log: string },
+  { errno, log: text, withToken }: { errno: number; log: string; withToken: boolean },
 ): unknown {
   const { spec } = program;
   const needs = progLoadCapabilities(spec.type);
   const place = { program: spec.name, section: spec.sectionName };
-  if (text.trim() === "")
-    return addLocation(systemCallError("bpf(BPF_PROG_LOAD)", errno, { code: "VERIFIER", needs }), place);
+  if (text.trim() === "") {
+    const details = { code: "VERIFIER", needs, withToken } as const;
+    return addLocation(systemCallError("bpf(BPF_PROG_LOAD)", errno, details), place);
+  }
   const fixed = fixLog(text, { coreAt: linked.poisonAt, maps: context.spec.maps, externs: context.spec.externs });
   return new VerifierError({
     ...place,

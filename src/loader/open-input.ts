@@ -15,6 +15,7 @@ import {
 } from "../kernel/index.js";
 import { nearNames } from "../near-names.js";
 import { checkU32 } from "../object/index.js";
+import { checkLogSize, FIRST_LOG_SIZE } from "../program/index.js";
 import { type SectionHandler, SectionHandlers } from "./section-handlers.js";
 
 /** Options of `BpfObject.open`. libbpf: `struct bpf_object_open_opts`. */
@@ -35,13 +36,29 @@ export interface OpenOptions {
   kconfig?: string;
   /** Verifier log level of all programs (0, 1, 2, +4 statistics). The default 0 fetches a log only after a refusal. */
   logLevel?: number;
+  /**
+   * Bytes of the first buffer for logs of the verifier, 128 to 2^30 - 1; by default 1 MiB. Logs that do not fit are asked
+   * for again with a larger one. libbpf: `kernel_log_size`.
+   */
+  logSize?: number;
   /** Tolerates unknown attributes in map definitions. */
   relaxedMaps?: boolean;
   /** Directory in a BPF file system for maps that are pinned by name; by default /sys/fs/bpf. libbpf: `pin_root_path`. */
   pinRoot?: string;
   /** What section names mean that bpfkit does not know. libbpf: `libbpf_register_prog_handler`. */
   sectionHandlers?: readonly SectionHandler[];
+  /**
+   * Root of a BPF file system from whose mount options a BPF token is made at load, for use in a user namespace: with it the
+   * kernel lets this process do what was delegated. "" for no token. By default the environment's
+   * `LIBBPF_BPF_TOKEN_PATH`, else /sys/fs/bpf if it delegates anything; with a path, loading fails when there is no token.
+   * In the initial user namespace, where there are no tokens, the default costs nothing. Linux 6.9; libbpf:
+   * `bpf_token_path`.
+   */
+  tokenPath?: string;
 }
+
+/** The environment's word for {@link OpenOptions.tokenPath}, which programs built on libbpf know too. */
+const TOKEN_PATH_VARIABLE = "LIBBPF_BPF_TOKEN_PATH";
 
 const known: Readonly<Record<keyof OpenOptions, true>> = {
   name: true,
@@ -51,6 +68,8 @@ const known: Readonly<Record<keyof OpenOptions, true>> = {
   relaxedMaps: true,
   pinRoot: true,
   sectionHandlers: true,
+  logSize: true,
+  tokenPath: true,
 };
 
 /** Checked options, and the object's bytes. */
@@ -62,10 +81,13 @@ export interface OpenInput {
   readonly kernelBtf: Btf | undefined;
   readonly kconfig: KconfigValues | undefined;
   readonly logLevel: number;
+  readonly logSize: number;
   readonly relaxedMaps: boolean;
   /** Absolute. */
   readonly pinRoot: string;
   readonly handlers: SectionHandlers;
+  /** "" for none, undefined for the usual place. */
+  readonly tokenPath: string | undefined;
 }
 
 /** Reads and checks. @throws ArgumentError for wrong options, ObjectError when the file cannot be read */
@@ -86,10 +108,17 @@ export function readInput(source: string | URL | Uint8Array, options: OpenOption
     kernelBtf: options.kernelBtf === undefined ? undefined : readKernelBtf(options.kernelBtf),
     kconfig: options.kconfig === undefined ? undefined : readKconfigOption(options.kconfig),
     logLevel: checkU32(options.logLevel ?? 0, "logLevel"),
+    logSize: checkLogSize(options.logSize ?? FIRST_LOG_SIZE),
     relaxedMaps: options.relaxedMaps ?? false,
     pinRoot: pinPathOf(options.pinRoot ?? BPF_FS_ROOT),
     handlers: new SectionHandlers(options.sectionHandlers),
+    tokenPath: checkTokenPath(options.tokenPath ?? process.env[TOKEN_PATH_VARIABLE]),
   };
+}
+
+function checkTokenPath(path: unknown): string | undefined {
+  if (path === undefined || (typeof path === "string" && !path.includes("\0"))) return path;
+  throw new ArgumentError(`the option tokenPath must be a path, or "" for no token, not ${JSON.stringify(path)}`);
 }
 
 function readKconfigOption(text: unknown): KconfigValues {

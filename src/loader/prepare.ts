@@ -4,14 +4,14 @@
 import type { Btf } from "../btf/index.js";
 import type { CoreTargets } from "../core-reloc/index.js";
 import { ObjectError } from "../errors.js";
-import { type KconfigValues, kernelHas, loadKernelBtf, ModuleBtfs } from "../kernel/index.js";
+import { type KconfigValues, kernelHas, loadKernelBtf, ModuleBtfs, openToken } from "../kernel/index.js";
 import type { ObjectSpec } from "../object/index.js";
-import type { FileDescriptor } from "../syscall/index.js";
+import { type Capability, type FileDescriptor, progLoadCapabilities } from "../syscall/index.js";
 import { placeArenaData } from "./arena.js";
 import { cloneContextFunctions, hasArgCtxTags } from "./arg-ctx.js";
 import type { BpfMap } from "./bpf-map.js";
 import type { BpfProgram } from "./bpf-program.js";
-import { createMaps } from "./create-maps.js";
+import { createMaps, type MapCreation } from "./create-maps.js";
 import { exclusiveHash } from "./exclusive.js";
 import { fillKconfig } from "./extern-kconfig.js";
 import { findKernelSymbols, type KernelSymbolTable } from "./extern-ksyms.js";
@@ -37,10 +37,14 @@ export interface LoadContext {
   readonly maps: readonly BpfMap[];
   /** 0: the verifier writes a log only when it refuses. */
   readonly logLevel: number;
+  /** Bytes of the first buffer for a program's log. */
+  readonly logSize: number;
   /** Types to relocate against instead of the running kernel's. */
   readonly kernelBtf: Btf | undefined;
   /** Values of Kconfig externs that count more than the kernel's own configuration. */
   readonly kconfig: KconfigValues | undefined;
+  /** As the option of that name: "" for no BPF token, undefined for one from the usual place if there is one. */
+  readonly tokenPath: string | undefined;
   /** What programs of sections with names of the user's own are. */
   readonly handlers: SectionHandlers;
 }
@@ -69,6 +73,8 @@ export class Opened {
   readonly pins = new LoadPins();
   /** The object's type information in the kernel; undefined when it has none or the kernel refused it. */
   btf: FileDescriptor | undefined;
+  /** For all that is made, and asked of the kernel. */
+  token: FileDescriptor | undefined;
   /** Instructions refer to modules by their descriptors. */
   modulesUsed = false;
 
@@ -84,6 +90,7 @@ export class Opened {
   close(): void {
     this.modules.close();
     this.btf?.close();
+    this.token?.close();
   }
 }
 
@@ -99,25 +106,30 @@ export function prepareObject(context: LoadContext, opened: Opened): PreparedObj
       hint: "compile it with -target bpf (or bpfel)",
     });
   }
+  opened.token = openToken(context.tokenPath);
+  const { token } = opened;
   // Decides which callbacks are loaded (libbpf.md 3.2 step 7).
   const structOps = planStructOps(spec, opened.modules);
   const symbols = resolveKernel(context, opened);
-  const programs = relocateAll(context, { modules: opened.modules, symbols, structOps });
-  const btf = emulateContextTags(spec.btf, programs);
-  opened.btf = btf && loadObjectBtf(btf, context.file);
+  const programs = relocateAll(context, { modules: opened.modules, symbols, structOps, token });
+  const btf = emulateContextTags(spec.btf, programs, token);
+  opened.btf = btf && loadObjectBtf(btf, context.file, token);
   opened.modulesUsed ||= [...programs.values()].some(({ callback }) => callback?.module !== undefined);
 
+  const creation: MapCreation = {
+    objectBtf: opened.btf,
+    token,
+    needs: neededCapabilities([...programs.keys()]),
+    pins: opened.pins,
+    exclusiveHash: (map) => exclusiveHash(map, programs, maps),
+  };
   createMaps(
     maps.filter((map) => !map.isStructOps),
-    {
-      objectBtf: opened.btf,
-      pins: opened.pins,
-      exclusiveHash: (map) => exclusiveHash(map, programs, maps),
-    },
+    creation,
   );
   for (const map of maps) {
     const table = structOps.tables.get(map.spec);
-    if (table !== undefined) createStructOpsMap(map, table, opened.btf);
+    if (table !== undefined) createStructOpsMap(map, table, creation);
   }
   for (const map of maps) map.seal();
   for (const [program, { linked }] of programs) {
@@ -128,11 +140,16 @@ export function prepareObject(context: LoadContext, opened: Opened): PreparedObj
   return { context, structOps, programs, fdArray: symbols.fdArray, opened };
 }
 
+/** For all of the programs, and for maps. */
+function neededCapabilities(programs: readonly BpfProgram[]): readonly Capability[] {
+  return [...new Set(programs.flatMap(({ spec }) => progLoadCapabilities(spec.type))).add("CAP_BPF")];
+}
+
 /** What the object asks of the running kernel: its configuration, its symbols. */
 function resolveKernel({ spec, kconfig }: LoadContext, opened: Opened): KernelSymbolTable {
   const image = spec.maps.find(({ dataKind }) => dataKind === "kconfig")?.initialValue;
   const options = spec.externs.filter((extern) => extern.kind === "kconfig");
-  if (image !== undefined) fillKconfig(options, image, kconfig);
+  if (image !== undefined) fillKconfig(options, image, kconfig, opened.token);
   const table = findKernelSymbols(spec.externs, spec.btf, opened.modules);
   opened.modulesUsed = [...table.symbols.values()].some((symbol) => symbol.kind === "type" && symbol.btfFd !== 0);
   return table;
@@ -143,19 +160,20 @@ interface KernelSide {
   readonly modules: ModuleBtfs;
   readonly symbols: KernelSymbolTable;
   readonly structOps: StructOpsPlan;
+  readonly token: FileDescriptor | undefined;
 }
 
 /** Everything that can fail without having changed anything in the kernel. */
 function relocateAll(
   context: LoadContext,
-  { modules, symbols, structOps }: KernelSide,
+  { modules, symbols, structOps, token }: KernelSide,
 ): Map<BpfProgram, PreparedProgram> {
   const { btf, externs } = context.spec;
   const programs = context.programs.filter((program) => program.autoload);
   const relocator = new ProgramRelocator(btf, coreTargets(context, programs, modules));
   return new Map(
     programs.map((program) => {
-      const linked = placeArenaData(relocator.relocate(program.spec));
+      const linked = placeArenaData(relocator.relocate(program.spec), token);
       resolveExterns(linked, externs, symbols);
       return [program, { linked, callback: callbackTarget(structOps, program.spec) }];
     }),
@@ -163,8 +181,12 @@ function relocateAll(
 }
 
 /** `__arg_ctx` where the kernel does not know it; returns the type information to load. */
-function emulateContextTags(btf: Btf | undefined, relocated: Map<BpfProgram, PreparedProgram>): Btf | undefined {
-  if (btf === undefined || !hasArgCtxTags(btf) || kernelHas("arg_ctx_tag") !== false) return btf;
+function emulateContextTags(
+  btf: Btf | undefined,
+  relocated: Map<BpfProgram, PreparedProgram>,
+  token: FileDescriptor | undefined,
+): Btf | undefined {
+  if (btf === undefined || !hasArgCtxTags(btf) || kernelHas("arg_ctx_tag", token) !== false) return btf;
   const programs = [...relocated].map(([{ spec }, { linked }]) => ({ ...spec, funcInfo: linked.funcInfo }));
   const clones = cloneContextFunctions(btf, programs);
   if (clones === undefined) return btf;

@@ -2,8 +2,9 @@
 // ids, names of globals and offsets unchanged (libbpf.md 3.8). One row of the table a rewrite.
 
 import { type Btf, BtfBuilder, type BtfKindName, BtfLinkage, type BtfType, type BtfTypeInput } from "../btf/index.js";
-import { type FeatureName, featureTable, kernelHas, knownMissing } from "../kernel/index.js";
+import { type FeatureName, featureTable, knownMissing } from "../kernel/index.js";
 import { log } from "../log.js";
+import type { FileDescriptor } from "../syscall/index.js";
 
 /** How to do without something that a kernel may not know yet. */
 interface Rewrite {
@@ -78,18 +79,15 @@ const rewrites: readonly Rewrite[] = [
 ];
 
 /** True when an earlier refusal has shown that type information may have to be rewritten: then it is done at once. */
-export function mayNeedSanitizing(): boolean {
-  return knownMissing("btf_layout") || rewrites.some(({ feature }) => knownMissing(feature));
+export function mayNeedSanitizing(token?: FileDescriptor | undefined): boolean {
+  return knownMissing("btf_layout", token) || rewrites.some(({ feature }) => knownMissing(feature, token));
 }
 
 /**
- * The type information without what the kernel lacks; undefined when nothing had to be changed. By default the kernel is
- * asked, once per feature and process, and only about what the object uses. libbpf: `bpf_object__sanitize_btf`.
+ * The type information without what the kernel lacks; undefined when nothing had to be changed. `lacks` is asked only about
+ * what the object uses. libbpf: `bpf_object__sanitize_btf`.
  */
-export function sanitizeBtf(
-  btf: Btf,
-  lacks: (feature: FeatureName) => boolean = (feature) => kernelHas(feature) === false,
-): Uint8Array | undefined {
+export function sanitizeBtf(btf: Btf, lacks: (feature: FeatureName) => boolean): Uint8Array | undefined {
   const builder = BtfBuilder.from(btf);
   let placeholder: number | undefined;
   const missing = new Set<FeatureName>();

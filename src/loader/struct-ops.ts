@@ -4,7 +4,7 @@
 import { type Btf, type BtfComposite, type BtfMember, essentialName } from "../btf/index.js";
 import { addLocation, ObjectError, SystemCallError, UnsupportedError } from "../errors.js";
 import { INSN_SIZE, Opcode, writeInsn } from "../insn/index.js";
-import { loadKernelBtf, withMemlock } from "../kernel/index.js";
+import { loadKernelBtf } from "../kernel/index.js";
 import { log } from "../log.js";
 import {
   MapFlag,
@@ -14,8 +14,10 @@ import {
   ProgramType,
   type StructOpsSpec,
 } from "../object/index.js";
-import { Errno, type FileDescriptor, mapCreate, progLoad } from "../syscall/index.js";
+import { Errno, type FileDescriptor, progLoad } from "../syscall/index.js";
 import type { BpfMap } from "./bpf-map.js";
+import type { MapCreation } from "./create-maps.js";
+import { createExplained } from "./fall-backs.js";
 import { kernelName } from "./kernel-name.js";
 
 /** The types of loaded kernel modules, on top of vmlinux's. */
@@ -107,7 +109,7 @@ export function callbackTarget(plan: StructOpsPlan, program: ProgramSpec): Callb
  *
  * @throws SystemCallError
  */
-export function createStructOpsMap(map: BpfMap, table: KernelTable, objectBtf: FileDescriptor | undefined): void {
+export function createStructOpsMap(map: BpfMap, table: KernelTable, { objectBtf, token, needs }: MapCreation): void {
   const { name, type, keySize, valueSize, maxEntries, sectionName } = map.spec;
   const { module } = table;
   const flags = map.spec.flags | (module === undefined ? 0 : MapFlag.VTYPE_BTF_OBJ_FD);
@@ -123,8 +125,10 @@ export function createStructOpsMap(map: BpfMap, table: KernelTable, objectBtf: F
       btf: objectBtf,
       btfVmlinuxValueTypeId: table.valueTypeId,
       valueTypeBtfObject: module,
+      token,
+      needs,
     };
-    map.setCreated(withMemlock(() => afterFirstProgram(() => mapCreate(options))));
+    map.setCreated(afterFirstProgram(() => createExplained(options), token));
   } catch (error) {
     throw addLocation(explain(error, objectBtf), { map: name, section: sectionName });
   }
@@ -134,7 +138,7 @@ export function createStructOpsMap(map: BpfMap, table: KernelTable, objectBtf: F
  * Old kernels (seen on 5.10) read their own types when the first program is loaded, and know no struct_ops until then
  * (ENOTSUPP). libbpf never meets that, because it loads a trivial program before anything else; here it is done on demand.
  */
-function afterFirstProgram<T>(create: () => T): T {
+function afterFirstProgram<T>(create: () => T, token: FileDescriptor | undefined): T {
   try {
     return create();
   } catch (error) {
@@ -143,7 +147,7 @@ function afterFirstProgram<T>(create: () => T): T {
     // r0 = 0; exit
     writeInsn(insns, 0, { opcode: 0xb7, dst: 0, src: 0, off: 0, imm: 0 });
     writeInsn(insns, 1, { opcode: Opcode.EXIT, dst: 0, src: 0, off: 0, imm: 0 });
-    progLoad({ type: ProgramType.socket_filter, insns, license: "GPL" }).fd?.close();
+    progLoad({ type: ProgramType.socket_filter, insns, license: "GPL", token }).fd?.close();
     return create();
   }
 }

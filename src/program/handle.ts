@@ -17,6 +17,7 @@ import {
 } from "../object/index.js";
 import { FileDescriptor, progInfo } from "../syscall/index.js";
 import { type FuncInfo, type LineInfo, type ProgramCode, readFuncInfo, readLineInfo, withInsns } from "./code.js";
+import { checkLogSize } from "./load.js";
 import { descriptorNumber, type ProgramTarget } from "./target.js";
 
 /** Options of {@link ProgramHandle.setAttachTarget}. */
@@ -48,6 +49,7 @@ export class ProgramHandle {
   #phase: Phase = "open";
   #unloaded = false;
   #logLevel: number | undefined;
+  #logSize: number | undefined;
   #ifindex = 0;
   #autoattach = true;
   #targetProgram: { readonly fd: FileDescriptor; readonly id: number } | undefined;
@@ -221,6 +223,19 @@ export class ProgramHandle {
   set logLevel(level: number | undefined) {
     this.#edit("logLevel");
     this.#logLevel = level === undefined ? undefined : checkU32(level, "logLevel");
+  }
+
+  /**
+   * Bytes of the first buffer for the verifier's log, 128 or more; undefined takes the object's. A log that does not fit is
+   * asked for again with a larger one, up to 1 GiB. Settable until load. libbpf: `bpf_program__set_log_buf`, whose buffer
+   * does not grow.
+   */
+  get logSize(): number | undefined {
+    return this.#logSize;
+  }
+  set logSize(size: number | undefined) {
+    this.#edit("logSize");
+    this.#logSize = size === undefined ? undefined : checkLogSize(size);
   }
 
   /** What the verifier wrote when it accepted the program; undefined without a log level. */

@@ -2,7 +2,15 @@
 
 export type { FuncInfo, LineInfo } from "./code.js";
 export { type AttachTargetOptions, ProgramHandle } from "./handle.js";
-export { type LoadedProgram, type LoadSteps, loadProgram } from "./load.js";
+export {
+  checkLogSize,
+  FIRST_LOG_SIZE,
+  type LoadedProgram,
+  type LoadSteps,
+  largerLog,
+  loadProgram,
+  type VerifierLogOptions,
+} from "./load.js";
 export { descriptorNumber, type ProgramTarget, programFunctionId } from "./target.js";
 export { VerifierError } from "./verifier-error.js";
 export { readVerifierLog, type VerifierFailure } from "./verifier-log.js";

@@ -23,7 +23,7 @@ export interface VerifierErrorDetails {
  */
 export class VerifierError extends SystemCallError {
   /** Everything that the verifier wrote. */
-  readonly log: string;
+  declare readonly log: string;
   /** The line of the log that says why; `reason` of the base class is the whole summary. */
   readonly verdict: string;
   readonly insnIndex: number | undefined;
@@ -44,9 +44,9 @@ export class VerifierError extends SystemCallError {
       errnoName: details.errnoName,
       program: details.program,
       section: details.section,
+      log: details.log,
       hint: details.hint ?? failure.suggestion,
     });
-    this.log = details.log;
     this.verdict = failure.reason;
     this.insnIndex = insnIndex;
     this.insn = failure.insn;

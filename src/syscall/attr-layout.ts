@@ -47,6 +47,14 @@ export const BpfCommand = {
 
 export type BpfCommandName = keyof typeof BpfCommand;
 
+/** Follows the attr of any command when BPF_COMMON_ATTRS is set in the command (Linux 7.0): struct bpf_common_attr. */
+export const commonAttrLayout = layout(24, {
+  log_buf: ["pointer", 0],
+  log_size: ["u32", 8],
+  log_level: ["u32", 12],
+  log_true_size: ["u32", 16],
+});
+
 export const mapCreateLayout = layout(92, {
   map_type: ["u32", 0],
   key_size: ["u32", 4],

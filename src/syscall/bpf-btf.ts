@@ -1,8 +1,7 @@
 // bpf() commands on type information.
 
 import { btfLoadLayout } from "./attr-layout.js";
-import { attrOf, tokenFlag, tryBpf } from "./bpf-call.js";
-import type { LogOptions } from "./bpf-prog.js";
+import { attrOf, type LogOptions, tokenFlag, tryBpf } from "./bpf-call.js";
 import { type FdLike, FileDescriptor } from "./fd.js";
 
 /** What to load. */

@@ -4,11 +4,13 @@
 
 import { ArgumentError } from "../errors.js";
 import { mapCreateLayout, mapElementLayout } from "./attr-layout.js";
-import { attrOf, bpf, bpfFd, tokenFlag, tryBpf } from "./bpf-call.js";
+import { attrOf, bpf, type LogOptions, tokenFlag, tryBpf, tryBpfWithLog } from "./bpf-call.js";
+import type { Capability } from "./capabilities.js";
 import { Errno } from "./errno.js";
 import { check } from "./failure.js";
-import type { FdLike, FileDescriptor } from "./fd.js";
+import { type FdLike, FileDescriptor } from "./fd.js";
 import { mapShape, rememberShape } from "./map-shape.js";
+import { textOf } from "./memory.js";
 
 /** What to create; sizes in bytes. */
 export interface MapCreateOptions {
@@ -41,6 +43,10 @@ export interface MapCreateOptions {
   token?: FdLike | undefined;
   /** SHA-256 of the only program that may use the map (Linux 6.18). */
   exclusiveProgramHash?: Uint8Array | undefined;
+  /** Where the kernel writes why it refuses (Linux 7.0; EINVAL or E2BIG before). The error has the text. */
+  log?: LogOptions | undefined;
+  /** Capabilities to name when the kernel refuses for want of them; by default CAP_BPF. */
+  needs?: readonly Capability[] | undefined;
 }
 
 /**
@@ -50,34 +56,31 @@ export interface MapCreateOptions {
  * @throws SystemCallError, ArgumentError
  */
 export function mapCreate(options: MapCreateOptions): FileDescriptor {
-  const { name, token, exclusiveProgramHash } = options;
+  const { name, token, exclusiveProgramHash, log, needs } = options;
   const what = name === undefined ? "map" : `map ${JSON.stringify(name)}`;
-  const map = bpfFd(
-    "MAP_CREATE",
-    mapCreateLayout,
-    {
-      map_type: options.type,
-      key_size: options.keySize,
-      value_size: options.valueSize,
-      max_entries: options.maxEntries,
-      map_flags: tokenFlag(options.flags, token),
-      inner_map_fd: options.innerMap,
-      numa_node: options.numaNode,
-      map_name: name,
-      map_ifindex: options.ifindex,
-      btf_fd: options.btf,
-      btf_key_type_id: options.btfKeyTypeId,
-      btf_value_type_id: options.btfValueTypeId,
-      btf_vmlinux_value_type_id: options.btfVmlinuxValueTypeId,
-      map_extra: options.mapExtra,
-      value_type_btf_obj_fd: options.valueTypeBtfObject,
-      map_token_fd: token,
-      excl_prog_hash: exclusiveProgramHash,
-      excl_prog_hash_size: exclusiveProgramHash?.length,
-    },
-    what,
-    { about: what },
-  );
+  const attr = attrOf("MAP_CREATE", mapCreateLayout, {
+    map_type: options.type,
+    key_size: options.keySize,
+    value_size: options.valueSize,
+    max_entries: options.maxEntries,
+    map_flags: tokenFlag(options.flags, token),
+    inner_map_fd: options.innerMap,
+    numa_node: options.numaNode,
+    map_name: name,
+    map_ifindex: options.ifindex,
+    btf_fd: options.btf,
+    btf_key_type_id: options.btfKeyTypeId,
+    btf_value_type_id: options.btfValueTypeId,
+    btf_vmlinux_value_type_id: options.btfVmlinuxValueTypeId,
+    map_extra: options.mapExtra,
+    value_type_btf_obj_fd: options.valueTypeBtfObject,
+    map_token_fd: token,
+    excl_prog_hash: exclusiveProgramHash,
+    excl_prog_hash_size: exclusiveProgramHash?.length,
+  });
+  const result = log === undefined ? tryBpf("MAP_CREATE", attr) : tryBpfWithLog("MAP_CREATE", attr, log);
+  const details = { about: what, needs, withToken: token !== undefined, log: log && textOf(log.buffer) };
+  const map = new FileDescriptor(check(result, attr.operation, details), what);
   const { type, keySize, valueSize, maxEntries } = options;
   rememberShape(map, { type, keySize, valueSize, maxEntries });
   return map;

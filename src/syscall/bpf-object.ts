@@ -4,7 +4,7 @@ import { enableStatsLayout, idLayout, objectPathLayout, taskFdQueryLayout, token
 import { attrOf, bpf, bpfFd, tokenFlag, tryBpf } from "./bpf-call.js";
 import { Errno } from "./errno.js";
 import { check } from "./failure.js";
-import type { FdLike, FileDescriptor } from "./fd.js";
+import { type FdLike, FileDescriptor } from "./fd.js";
 import { cString, textOf } from "./memory.js";
 
 /** UAPI linux/bpf.h. */
@@ -154,11 +154,12 @@ export function taskFdQuery({ pid, fd }: { pid: number; fd: number }): TaskFdInf
 }
 
 /**
- * Makes a token that delegates BPF rights of a mounted BPF file system. BPF_TOKEN_CREATE, Linux 6.9; libbpf:
- * `bpf_token_create`.
+ * Makes a token that delegates BPF rights of a mounted BPF file system, given by its root directory. BPF_TOKEN_CREATE,
+ * Linux 6.9; libbpf: `bpf_token_create`.
  *
  * @throws SystemCallError
  */
 export function tokenCreate(bpfFileSystem: FdLike): FileDescriptor {
-  return bpfFd("TOKEN_CREATE", tokenCreateLayout, { bpffs_fd: bpfFileSystem }, "BPF token");
+  const about = bpfFileSystem instanceof FileDescriptor ? bpfFileSystem.what : undefined;
+  return bpfFd("TOKEN_CREATE", tokenCreateLayout, { bpffs_fd: bpfFileSystem }, "BPF token", { about });
 }

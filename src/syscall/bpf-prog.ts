@@ -9,7 +9,7 @@ import {
   rawTracepointLayout,
   testRunLayout,
 } from "./attr-layout.js";
-import { attrOf, bpf, bpfFd, tokenFlag, tryBpf, tryBpfAsync } from "./bpf-call.js";
+import { attrOf, bpf, bpfFd, type LogOptions, tokenFlag, tryBpf, tryBpfAsync } from "./bpf-call.js";
 import type { Capability } from "./capabilities.js";
 import { Errno } from "./errno.js";
 import { check } from "./failure.js";
@@ -20,14 +20,6 @@ import { withoutProfilerSignals } from "./signals.js";
 const INSN_SIZE = 8;
 /** libbpf's PROG_LOAD_ATTEMPTS: the verifier gives up with EAGAIN when a signal arrives. */
 const LOAD_ATTEMPTS = 5;
-
-/** Where the verifier writes. */
-export interface LogOptions {
-  /** 1 steps, 2 states too, 4 statistics; OR-ed. With 0 no buffer is passed. */
-  level: number;
-  /** Receives text with a terminating NUL. */
-  buffer: Uint8Array;
-}
 
 /** Records of .BTF.ext in the kernel's layout. */
 export interface RecordTable {

@@ -11,6 +11,10 @@ export interface FailureDetails extends ErrorDetails {
   needs?: readonly Capability[] | undefined;
   /** Which object was concerned, for example a path or a name; follows the operation in the message. */
   about?: string | undefined;
+  /** The call was made with a BPF token. */
+  withToken?: boolean | undefined;
+  /** What the kernel wrote about the refusal; "" when nothing. */
+  log?: string | undefined;
 }
 
 interface HintRule {
@@ -26,7 +30,33 @@ const hints: readonly HintRule[] = [
     operation: /^perf_event_open/,
     hint: (details) => privilegeHint(details.needs ?? ["CAP_PERFMON"]),
   },
-  { errno: [Errno.EPERM], operation: /^bpf\(/, hint: (details) => privilegeHint(details.needs ?? ["CAP_BPF"]) },
+  {
+    errno: [Errno.EPERM],
+    operation: /^bpf\(BPF_TOKEN_CREATE/,
+    hint: "a token is for the user namespace that its BPF file system was made in, and there for processes with CAP_BPF",
+  },
+  {
+    errno: [Errno.EOPNOTSUPP],
+    operation: /^bpf\(BPF_TOKEN_CREATE/,
+    hint: "tokens are for user namespaces; this process is in the initial one, where capabilities count",
+  },
+  {
+    errno: [Errno.ENOENT],
+    operation: /^bpf\(BPF_TOKEN_CREATE/,
+    hint: "the file system delegates nothing: mount it with delegate_cmds, delegate_maps, delegate_progs, delegate_attachs",
+  },
+  {
+    errno: [Errno.EINVAL],
+    operation: /^bpf\(BPF_TOKEN_CREATE/,
+    hint: "it is not the root of a BPF file system, or the kernel has no tokens (Linux 6.9)",
+  },
+  {
+    errno: [Errno.EPERM],
+    operation: /^bpf\(BPF_(MAP_CREATE|PROG_LOAD|BTF_LOAD)\)/,
+    hint: ({ needs = ["CAP_BPF"], withToken }) =>
+      withToken === true ? tokenHint(needs) : privilegeHint(needs, { byToken: true }),
+  },
+  { errno: [Errno.EPERM], operation: /^bpf\(/, hint: ({ needs = ["CAP_BPF"] }) => privilegeHint(needs) },
   {
     errno: [Errno.EPERM],
     operation: /^(fsopen|fsconfig|fsmount|mount)/,
@@ -77,6 +107,14 @@ const hints: readonly HintRule[] = [
   },
 ];
 
+/** Why something was refused although there was a token. */
+function tokenHint(needs: readonly Capability[]): string {
+  return (
+    "the BPF token does not cover it: the command, and the type of the map or of the program and its attach type, must be " +
+    `among what the file system delegates (delegate_*), and the process needs ${needs.join(" and ")} in its user namespace`
+  );
+}
+
 /**
  * The error for a failed system call.
  *
@@ -84,13 +122,15 @@ const hints: readonly HintRule[] = [
  * @param errno positive error number
  */
 export function systemCallError(operation: string, errno: number, details: FailureDetails = {}): SystemCallError {
-  const { needs: _needs, about, ...rest } = details;
+  const { needs: _needs, withToken: _withToken, about, log, ...rest } = details;
   const rule = hints.find((candidate) => candidate.errno.includes(errno) && candidate.operation.test(operation));
   const hint = details.hint ?? (typeof rule?.hint === "function" ? rule.hint(details) : rule?.hint);
   const subject = about === undefined ? operation : `${operation} of ${about}`;
   const name = errnoName(errno);
-  return new SystemCallError(`${subject} failed: ${name}, ${errnoText(errno)}`, {
+  const said = log?.trim().replaceAll("\n", "; ") || undefined;
+  return new SystemCallError(`${subject} failed: ${name}, ${said ?? errnoText(errno)}`, {
     ...rest,
+    log: said === undefined ? undefined : log,
     operation,
     errno,
     errnoName: name,

@@ -13,6 +13,7 @@ export {
   type RelativeOptions,
 } from "./bpf-attach.js";
 export { type BtfLoadOptions, type BtfLoadResult, btfLoad } from "./bpf-btf.js";
+export type { LogOptions } from "./bpf-call.js";
 export { type BtfInfo, btfInfo, type ProgInfo, type ProgInfoOptions, progInfo } from "./bpf-info.js";
 export { type LinkDetails, type LinkInfo, linkInfo } from "./bpf-info-link.js";
 export { type MapInfo, mapInfo } from "./bpf-info-map.js";
@@ -56,7 +57,6 @@ export {
   tokenCreate,
 } from "./bpf-object.js";
 export {
-  type LogOptions,
   type ProgLoadOptions,
   type ProgLoadResult,
   progAssocStructOps,
@@ -70,7 +70,13 @@ export {
   type TestRunOptions,
   type TestRunResult,
 } from "./bpf-prog.js";
-export { type Capability, effectiveCapabilities, privilegeHint } from "./capabilities.js";
+export {
+  type Capability,
+  effectiveCapabilities,
+  isInUserNamespace,
+  type Privileges,
+  privilegeHint,
+} from "./capabilities.js";
 export { Epoll } from "./epoll.js";
 export { Errno, errnoName, errnoNumber, errnoText } from "./errno.js";
 export { errnoOf, type FailureDetails, systemCallError } from "./failure.js";
@@ -92,7 +98,7 @@ export { MapScratch } from "./map-scratch.js";
 export { type MapShape, mapShape } from "./map-shape.js";
 export { textOf } from "./memory.js";
 export { MappedRegion, type MapRegionOptions, pageSize } from "./mmap.js";
-export { listAt, mountAt, mountDetached, readFileAt, writeFileAt } from "./mount.js";
+export { listAt, mountAt, mountDetached, openDirectory, readFileAt, writeFileAt } from "./mount.js";
 export {
   type PerfEventOptions,
   PerfSoftware,
@@ -106,3 +112,4 @@ export { pidfdOpen } from "./pidfd.js";
 export { btfNameErrno, commonAttrsErrno, uprobeSyscallErrno } from "./probes.js";
 export { memlockLimit, type ResourceLimit, RLIM_INFINITY, setMemlockLimit } from "./rlimit.js";
 export { detachFromSocket, interfaceIndex, type SocketHook, setSocketProgram } from "./sockets.js";
+export { readTextFile } from "./text-file.js";

@@ -2,7 +2,7 @@
 // gone with its descriptor (Linux 5.2). This is how tracefs is read where nobody mounted it. Or for everybody, at a path,
 // where pins are to be seen.
 
-import { readdirSync } from "node:fs";
+import { constants, openSync, readdirSync } from "node:fs";
 import { ArgumentError } from "../errors.js";
 import { check } from "./failure.js";
 import { type FdLike, FileDescriptor, fdNumber } from "./fd.js";
@@ -56,6 +56,17 @@ export function mountAt(type: string, path: string, options = ""): void {
     ),
   );
   check(result, "mount", { about: `${type} at ${path}` });
+}
+
+/** Opens a directory. @throws SystemCallError */
+export function openDirectory(path: string): FileDescriptor {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  } catch (cause) {
+    throw fileFailure("open", path, cause);
+  }
+  return new FileDescriptor(fd, path);
 }
 
 /** Opens a file below a directory. `path` may not leave it by its text: no leading slash, no `..`. */

@@ -1,8 +1,8 @@
 // Calls that mean nothing but a question: the errno of a deliberately wrong call tells what the kernel knows. They stand
 // here because only this room reaches system calls that have no typed function (libbpf.md 3.10).
 
-import { BpfCommand, btfLoadLayout } from "./attr-layout.js";
-import { attrOf } from "./bpf-call.js";
+import { BpfCommand, btfLoadLayout, commonAttrLayout } from "./attr-layout.js";
+import { attrOf, BPF_COMMON_ATTRS } from "./bpf-call.js";
 import { readInfo } from "./bpf-info-map.js";
 import { errnoOf } from "./failure.js";
 import type { FdLike } from "./fd.js";
@@ -10,10 +10,6 @@ import { ffi } from "./ffi.js";
 import { btfInfoLayout } from "./info-layout.js";
 import { alive } from "./memory.js";
 
-/** UAPI linux/bpf.h (Linux 7.x): set in the command when attributes common to all commands follow. */
-const BPF_COMMON_ATTRS = 1 << 16;
-/** Bytes of `struct bpf_common_attr`: buffer, size and level of a log, its true size. */
-const COMMON_ATTRS_SIZE = 24;
 /** uprobe() exists on x86-64 only; it is meant for the trampolines that the kernel writes. */
 const UPROBE_SYSCALL_X64 = 336;
 
@@ -27,7 +23,7 @@ export function commonAttrsErrno(): number {
   const command = BpfCommand.BTF_LOAD | BPF_COMMON_ATTRS;
   return -Math.min(
     0,
-    alive(attr, () => syscall(numbers.bpf, command, attr.address, attr.size, 0, COMMON_ATTRS_SIZE)),
+    alive(attr, () => syscall(numbers.bpf, command, attr.address, attr.size, 0, commonAttrLayout.size)),
   );
 }
 

@@ -26,6 +26,8 @@ export const features = {
       if (process.env.MATRIX_KERNEL === undefined) throw new Error("this kernel is in use");
     },
   },
+  token: { what: "BPF tokens", since: "6.9", probe: maps.tokenProbe },
+  common_attrs: { what: "a log of every bpf() command", since: "7.0", probe: maps.commonAttrsProbe },
   bpf: { what: "bpf() with the rights of root", since: "4.4", probe: maps.mapProbe(2, 4, 8, 1) },
   map_batch: { what: "batch operations of maps", since: "5.6", probe: maps.batchProbe },
   hash_lookup_delete: {

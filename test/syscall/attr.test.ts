@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { ArgumentError, SystemCallError, UnsupportedError } from "../../src/errors.js";
 import { isEpollEventPacked, syscallNumbers } from "../../src/syscall/arch.js";
 import { Attr, layout } from "../../src/syscall/attr.js";
-import { capabilitiesOf, privilegeHint } from "../../src/syscall/capabilities.js";
+import { type Capability, capabilitiesOf, type Privileges, privilegeHint } from "../../src/syscall/capabilities.js";
 import { loadFailure } from "../../src/syscall/ffi.js";
 import { parseCpuList } from "../../src/syscall/files.js";
 import { Errno, errnoName, errnoNumber, errnoText, mapCreate, systemCallError } from "../../src/syscall/index.js";
@@ -149,18 +149,36 @@ describe("capabilities", () => {
     expect([...capabilitiesOf((1n << 39n) | (1n << 12n) | 1n)]).toEqual(["CAP_NET_ADMIN", "CAP_BPF"]);
   });
 
+  const hint = (needed: readonly Capability[], effective: readonly Capability[]) =>
+    privilegeHint(needed, { privileges: { effective: new Set(effective) } });
+
   it("names what is missing, and nothing that CAP_SYS_ADMIN covers", () => {
-    expect(privilegeHint(["CAP_BPF", "CAP_PERFMON"], new Set(["CAP_BPF"]))).toBe(
+    expect(hint(["CAP_BPF", "CAP_PERFMON"], ["CAP_BPF"])).toBe(
       "the process lacks CAP_PERFMON (or CAP_SYS_ADMIN); run it as root or grant that",
     );
-    expect(privilegeHint(["CAP_SYS_ADMIN"], new Set())).toBe(
-      "the process lacks CAP_SYS_ADMIN; run it as root or grant that",
-    );
-    expect(privilegeHint(["CAP_SYS_RESOURCE"], new Set(["CAP_SYS_ADMIN"]))).toBe(
+    expect(hint(["CAP_SYS_ADMIN"], [])).toBe("the process lacks CAP_SYS_ADMIN; run it as root or grant that");
+    expect(hint(["CAP_SYS_RESOURCE"], ["CAP_SYS_ADMIN"])).toBe(
       "the process lacks CAP_SYS_RESOURCE; run it as root or grant that",
     );
-    expect(privilegeHint(["CAP_BPF"], new Set(["CAP_SYS_ADMIN"]))).toContain("seccomp");
-    expect(privilegeHint(["CAP_BPF"], new Set(["CAP_BPF"]))).toContain("ulimit -l");
+  });
+
+  it("names what else may be in the way", () => {
+    const all: Privileges = { effective: new Set(["CAP_SYS_ADMIN"]) };
+    const hintOf = (seen: Privileges) => privilegeHint(["CAP_BPF"], { byToken: true, privileges: { ...all, ...seen } });
+    expect(hintOf({})).toMatch(/has the capabilities that this needs; a security module, /);
+    expect(hintOf({ seccomp: true })).toMatch(/seccomp filter is in force/);
+    expect(hintOf({ memlock: 65536 })).toMatch(/RLIMIT_MEMLOCK, 64 KiB, .*ulimit -l unlimited/);
+    expect(hintOf({ lockdown: "confidentiality" })).toMatch(/lockdown \(confidentiality\)/);
+    expect(hintOf({ seccomp: true, lockdown: "integrity" })).toMatch(/seccomp.*; kernel lockdown/);
+    expect(privilegeHint(["CAP_BPF"], { privileges: {} })).toBe("this needs CAP_BPF (or CAP_SYS_ADMIN)");
+  });
+
+  it("says that those of a user namespace do not count, and where a token helps", () => {
+    const privileges: Privileges = { effective: new Set(["CAP_SYS_ADMIN"]), inUserNamespace: true };
+    const byToken = privilegeHint(["CAP_BPF", "CAP_PERFMON"], { byToken: true, privileges });
+    expect(byToken).toMatch(/needs CAP_BPF and CAP_PERFMON \(or CAP_SYS_ADMIN\) in the initial user namespace/);
+    expect(byToken).toMatch(/BPF token.*tokenPath/);
+    expect(privilegeHint(["CAP_PERFMON"], { privileges })).not.toMatch(/token/);
   });
 });
 

@@ -30,8 +30,9 @@ const more = {
     setsockopt: 54,
     getsockopt: 55,
     unshare: 272,
-    setns: 308,
     pidfd_open: 434,
+    pidfd_getfd: 438,
+    setns: 308,
   },
   arm64: {
     getpgid: 155,
@@ -46,12 +47,13 @@ const more = {
     setsockopt: 208,
     getsockopt: 209,
     unshare: 97,
-    setns: 268,
     pidfd_open: 434,
+    pidfd_getfd: 438,
+    setns: 268,
   },
 }[arch === "arm64" ? "arm64" : "x64"];
 
-type CallName = keyof typeof more | "ioctl" | "openat" | "perf_event_open" | "fsopen" | "fsconfig" | "fsmount";
+type CallName = keyof typeof more | "ioctl" | "openat" | "perf_event_open" | "fsopen" | "fsconfig" | "fsmount" | "bpf";
 
 /** What a structure points to lives as long as the structure. */
 const pointedTo = new WeakMap<Uint8Array, readonly Field[]>();

@@ -3,7 +3,7 @@
 import { mkdtempSync, openSync, readdirSync, rmdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { bpf, ProbeError, struct, text, withDescriptors } from "./calls.js";
+import { bpf, call, ProbeError, struct, text, withDescriptors } from "./calls.js";
 import {
   callingProgram,
   createCounter,
@@ -175,6 +175,33 @@ export function assocStructOpsProbe(): void {
   } catch (error) {
     if (!(error instanceof ProbeError) || error.message.endsWith(": EINVAL")) throw error;
   }
+}
+
+/** BPF_TOKEN_CREATE of something that is no BPF file system: known where the descriptor is looked at. */
+export function tokenProbe(): void {
+  try {
+    bpf(36, 8, [[4, "u32", -1]], "TOKEN_CREATE");
+  } catch (error) {
+    if (!(error instanceof ProbeError) || !error.message.endsWith(": EBADF")) throw error;
+  }
+}
+
+/** BPF_MAP_CREATE of a hash, with a buffer for a log behind it. */
+export function commonAttrsProbe(): void {
+  withDescriptors((own) => {
+    const attr = struct(72, [
+      [0, "u32", 1],
+      [4, "u32", 4],
+      [8, "u32", 4],
+      [12, "u32", 1],
+    ]);
+    const common = struct(24, [
+      [0, "u64", new Uint8Array(256)],
+      [8, "u32", 256],
+      [12, "u32", 1],
+    ]);
+    own(call("bpf", (1 << 16) | 0, attr, 72, common, 24));
+  });
 }
 
 /** BPF_PROG_BIND_MAP. */
