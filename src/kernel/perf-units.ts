@@ -1,6 +1,6 @@
 // Sources of perf events that the kernel numbers when it starts: kprobes and uprobes (libbpf.md 3.11).
 
-import { readFileSync } from "node:fs";
+import { readTextFile } from "../syscall/index.js";
 
 const ROOT = "/sys/bus/event_source/devices";
 
@@ -23,12 +23,6 @@ export function perfUnit(name: "kprobe" | "uprobe"): PerfUnit | undefined {
 }
 
 function numberIn(path: string, form: RegExp): number | undefined {
-  let text: string;
-  try {
-    text = readFileSync(path, "latin1");
-  } catch {
-    return undefined;
-  }
-  const match = form.exec(text.trim());
+  const match = form.exec(readTextFile(path)?.trim() ?? "");
   return match === null ? undefined : Number(match[1]);
 }
