@@ -34,6 +34,7 @@ export const rooms: readonly Room[] = [
   { name: "map", floor: 5, core: false },
   { name: "program", floor: 5, core: false },
   { name: "linker", floor: 5, core: true },
+  { name: "generator", floor: 5, core: true },
   { name: "link", floor: 6, core: false },
   { name: "events", floor: 6, core: false },
   { name: "loader", floor: 7, core: false },

@@ -291,7 +291,7 @@ function intSize(size: number, type: BtfType): IntSize {
 }
 
 /** clang writes `char` as a signed integer of that name, pahole without an encoding, GCC flags all three char types. */
-function isCharacter(type: BtfInt): boolean {
+export function isCharacter(type: BtfInt): boolean {
   return type.name === "char" || (type.char && !/\b(un)?signed\b/.test(type.name));
 }
 

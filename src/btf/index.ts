@@ -10,6 +10,8 @@ export {
   compileCodec,
   unionBytes,
 } from "./codec.js";
+export { isCharacter } from "./codec-plan.js";
+export { textHash, valueShape } from "./codec-shape.js";
 export { setOwn } from "./codec-value.js";
 export type { BtfMemberInput, BtfTypeInput } from "./encode.js";
 export {

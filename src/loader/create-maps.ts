@@ -2,8 +2,7 @@
 
 import { ArgumentError, addLocation, SystemCallError } from "../errors.js";
 import { log } from "../log.js";
-import { mapTypeRule } from "../map/index.js";
-import { MapFlag, type MapSpec, MapType, mapTypeName } from "../object/index.js";
+import { MapFlag, type MapSpec, MapType, mapTypeName, mapTypeRule } from "../object/index.js";
 import {
   type Capability,
   type FileDescriptor,

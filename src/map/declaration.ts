@@ -8,11 +8,12 @@ import {
   type MapSpec,
   MapType,
   type MapTypeName,
+  type MapTypeRule,
   mapTypeName,
+  mapTypeRule,
   numberOf,
   resizeDataMap,
 } from "../object/index.js";
-import { type MapTypeRule, mapTypeRule } from "./type-rules.js";
 
 /** Why nothing may be edited any more. */
 type Sealed = "loaded" | "reused" | "closed";

@@ -8,4 +8,3 @@ export type { GlobalVariables } from "./global-variables.js";
 export type { MapDetails, OpenMapOptions } from "./live.js";
 export { BpfMap } from "./map.js";
 export type { RawMap } from "./raw.js";
-export { mapTypeRule } from "./type-rules.js";

@@ -1,9 +1,9 @@
 // The elements of a map as bytes: for keys and values that no BTF describes, and for those who want no decoding.
 
+import type { MapTypeRule } from "../object/index.js";
 import type { FileDescriptor } from "../syscall/index.js";
 import { type MapScratch, mapShape } from "../syscall/index.js";
 import { Elements, flagsWord, type GetOptions, type SetOptions } from "./elements.js";
-import type { MapTypeRule } from "./type-rules.js";
 import { bytesCodec } from "./value-codec.js";
 import { walk } from "./walk.js";
 

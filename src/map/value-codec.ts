@@ -1,6 +1,6 @@
 // How the keys and values of a map turn into JavaScript: by BTF where the object tells the type, as bytes otherwise.
 
-import { type Btf, type BtfCodec, type BtfValue, type CodecOptions, compileCodec } from "../btf/index.js";
+import { type Btf, type BtfCodec, BtfKind, type BtfValue, type CodecOptions, compileCodec } from "../btf/index.js";
 import { ArgumentError, ValueError } from "../errors.js";
 
 /** A codec of raw bytes: copies out, copies in what has exactly the right length. */
@@ -26,7 +26,8 @@ export function typedCodec(
   what: "key" | "value",
   int64: NonNullable<CodecOptions["int64"]>,
 ): BtfCodec {
-  if (btf === undefined || typeId === 0) return bytesCodec(size, what);
+  // The value of a data section is all its variables, which are reached by name.
+  if (btf === undefined || typeId === 0 || btf.kindOf(typeId) === BtfKind.DataSec) return bytesCodec(size, what);
   const codec = compileCodec(btf, typeId, { int64 });
   // The size may have been edited after open; then the declared type no longer describes the element.
   return codec.size === size ? codec : bytesCodec(size, what);

@@ -1,6 +1,7 @@
 // Iteration over a map that others may change meanwhile. It always ends, and does not throw because an element went away.
 
 import { SystemCallError } from "../errors.js";
+import type { MapTypeRule } from "../object/index.js";
 import {
   Errno,
   type FileDescriptor,
@@ -11,7 +12,6 @@ import {
   mapNextKey,
   mapShape,
 } from "../syscall/index.js";
-import type { MapTypeRule } from "./type-rules.js";
 
 /** What iteration needs from its map. */
 export interface WalkSource {

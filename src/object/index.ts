@@ -2,6 +2,7 @@
 
 export { resizeDataMap } from "./data-resize.js";
 export { type LinkedFunction, type LinkedProgram, type LinkedRelocation, linkProgram } from "./link-calls.js";
+export { type MapTypeRule, mapTypeRule } from "./map-type-rules.js";
 export { checkU32, numberOf } from "./numbers.js";
 export { type OpenObjectOptions, openObject } from "./open.js";
 export * from "./sections.js";

@@ -18,3 +18,10 @@ export function moduleArguments(source: string): string[] {
       : source.replaceAll(/"\.\/src\/([^"]*)\.ts"/g, `"${compiled}/src/$1.mjs"`);
   return [...(compiled === undefined ? ["--import", "tsx"] : []), "--input-type=module", "--eval", absolute];
 }
+
+/** The module that a source of the checkout is here, for code that tests write and import. */
+export function sourceModule(path: string): string {
+  return compiled === undefined
+    ? new URL(`../../${path}`, import.meta.url).pathname
+    : `${compiled}/${path.replace(/\.ts$/, ".mjs")}`;
+}

@@ -1,7 +1,7 @@
 // What is special about each map type, as a table: one row a type, nothing in a row for the common case
 // (libbpf.md 3.3, "Quirks at creation").
 
-import type { MapTypeName } from "../object/index.js";
+import type { MapTypeName } from "./uapi.js";
 
 /** Peculiarities of a map type. */
 export interface MapTypeRule {

@@ -1,0 +1,271 @@
+// BTF types as TypeScript types: what decoding a value gives, member by member as codec-plan.ts plans it (the table is at
+// compileCodec). Structs, unions and enums that have a name in C are declared once and referred to.
+
+import {
+  type Btf,
+  type BtfComposite,
+  type BtfEnum,
+  type BtfEnum64,
+  type BtfMember,
+  type BtfType,
+  compileCodec,
+  isCharacter,
+} from "../btf/index.js";
+import { BpfkitError, BtfError } from "../errors.js";
+import { cDeclaration } from "./c-type.js";
+import { identifier, literalKey, type Names, propertyName } from "./names.js";
+import { docComment, indentRest } from "./writer.js";
+
+/** How code is written: a module of TypeScript, one of JavaScript, or declarations for the latter. */
+export type Language = "ts" | "js" | "dts";
+
+/** A type with a name of its own. */
+export interface Declaration {
+  readonly typeId: number;
+  readonly identifier: string;
+  /** As C names it: `struct event`, `color_t`. */
+  readonly cName: string;
+  readonly isEnum: boolean;
+}
+
+type Enumeration = BtfEnum | BtfEnum64;
+
+/** Members written at most: types without names are written where they are used, and a damaged file may nest them. */
+const MAX_MEMBERS = 0x20000;
+
+/** Translates the types of one object, and collects the declarations that the translations refer to. */
+export class ValueTypes {
+  readonly #btf: Btf;
+  readonly #names: Names;
+  readonly #declarations = new Map<number, Declaration>();
+  /** Declared aliases: typedefs that were asked for. */
+  readonly #aliases = new Map<string, number>();
+  #members = 0;
+
+  constructor(btf: Btf, names: Names) {
+    this.#btf = btf;
+    this.#names = names;
+  }
+
+  /** What values of the type decode to; undefined when they cannot be decoded. */
+  decodable(typeId: number): string | undefined {
+    try {
+      compileCodec(this.#btf, typeId, { codegen: false });
+    } catch (error) {
+      if (BpfkitError.isBpfkitError(error)) return undefined;
+      throw error;
+    }
+    return this.typeOf(typeId);
+  }
+
+  /** What values of the type decode to. The type is known to have a codec. */
+  typeOf(typeId: number, typedefName = ""): string {
+    const type = this.#btf.type(typeId);
+    switch (type.kind) {
+      case "typedef":
+        return this.typeOf(type.type, type.name);
+      case "var":
+      case "const":
+      case "volatile":
+      case "restrict":
+      case "typeTag":
+        return this.typeOf(type.type, typedefName);
+      case "int":
+        if (type.bool && type.size <= 4) return "boolean";
+        return type.size <= 4 ? "number" : "bigint";
+      case "ptr":
+        return "bigint";
+      case "float":
+        return type.size === 4 || type.size === 8 ? "number" : "Uint8Array";
+      case "enum":
+      case "enum64": {
+        const name = type.name || typedefName;
+        if (name === "") return numeric(type);
+        return this.#declare(type, name).identifier;
+      }
+      case "array":
+        return this.#array(type.elementType);
+      case "struct":
+      case "union": {
+        const name = type.name || typedefName;
+        return name === "" ? this.#literal(type) : this.#declare(type, name).identifier;
+      }
+      default:
+        throw new BtfError("BTF_INVALID", `a ${type.kind} has no values`);
+    }
+  }
+
+  /** What can be written where values of the type are read: the same, or more. */
+  inputOf(typeId: number): string {
+    const type = this.#btf.type(this.#btf.resolve(typeId));
+    const own = this.typeOf(typeId);
+    if (own === "bigint") return "bigint | number";
+    if (own === "string") return "string | Uint8Array";
+    return ["struct", "union", "array", "enum64"].includes(type.kind) && own !== "Uint8Array"
+      ? `ValueInput<${own}>`
+      : own;
+  }
+
+  #array(elementType: number): string {
+    const element = this.#btf.type(this.#btf.resolve(elementType));
+    if (element.kind === "int" && element.size === 1 && element.bits === 8 && !element.bool) {
+      if (isCharacter(element)) return "string";
+      if (!element.signed) return "Uint8Array";
+    }
+    return arrayOf(this.typeOf(elementType));
+  }
+
+  #declare(type: BtfComposite | Enumeration, name: string): Declaration {
+    let declaration = this.#declarations.get(type.id);
+    if (declaration === undefined) {
+      const tag = type.kind === "enum64" ? "enum" : type.kind;
+      declaration = {
+        typeId: type.id,
+        identifier: this.#names.take(identifier(name)),
+        cName: type.name === "" ? name : `${tag} ${name}`,
+        isEnum: tag === "enum",
+      };
+      this.#declarations.set(type.id, declaration);
+      // Declares what the members refer to.
+      if (type.kind === "struct" || type.kind === "union") this.#literal(type);
+    }
+    return declaration;
+  }
+
+  /**
+   * Declares a type by its C name: `event`, `struct event`, `color_t`. The name that TypeScript code uses is returned.
+   *
+   * @throws BtfError when there is no such type, or it has no values
+   */
+  request(cName: string): string {
+    const id = findType(this.#btf, cName);
+    compileCodec(this.#btf, id, { codegen: false });
+    return this.requestId(id);
+  }
+
+  /** The same by id. The type is known to have a codec. */
+  requestId(id: number): string {
+    const text = this.typeOf(id);
+    const type = this.#btf.type(id);
+    if (type.kind !== "typedef") return text;
+    const declared = this.#declarations.get(this.#btf.resolve(id));
+    const alias = identifier(type.name);
+    if (declared?.identifier === alias) return alias;
+    for (const [name, known] of this.#aliases) if (known === id) return name;
+    const name = this.#names.take(alias);
+    this.#aliases.set(name, id);
+    return name;
+  }
+
+  /** Everything that was referred to, in the order of the object's types. */
+  get declarations(): readonly Declaration[] {
+    return [...this.#declarations.values()].sort((a, b) => a.typeId - b.typeId);
+  }
+
+  /** The code that declares all of it, one declaration a string. */
+  code(language: Language): string[] {
+    const named = this.declarations.map((declaration) => this.#code(declaration, language));
+    const aliases = [...this.#aliases].map(([name, id]) => {
+      const { type } = this.#btf.type(id) as { readonly type: number };
+      return language === "js"
+        ? ""
+        : `${docComment([`\`${cDeclaration(this.#btf, type)}\``])}\nexport type ${name} = ${this.typeOf(id)};`;
+    });
+    return [...named, ...aliases].filter((text) => text !== "");
+  }
+
+  #code({ typeId, identifier: name, cName }: Declaration, language: Language): string {
+    const type = this.#btf.type(typeId);
+    if (type.kind === "enum" || type.kind === "enum64") return enumCode(type, name, cName, language);
+    if (language === "js" || (type.kind !== "struct" && type.kind !== "union")) return "";
+    const note = type.kind === "union" ? ": its bytes as each of the members" : "";
+    return `${docComment([`\`${cName}\`, ${bytes(type.size)}${note}.`])}\nexport type ${name} = ${this.#literal(type)};`;
+  }
+
+  /** The type of a struct or union, written out. */
+  #literal(type: BtfComposite): string {
+    const members = this.#membersOf(type, 0);
+    return members.length === 0 ? "Record<string, never>" : `{\n  ${members.map(indentRest).join("\n  ")}\n}`;
+  }
+
+  /** Members of anonymous structs and unions belong to the type around them. @param start bit offset */
+  #membersOf(type: BtfComposite, start: number): string[] {
+    return type.members.flatMap((member) => {
+      const inner = this.#btf.type(this.#btf.resolve(member.type));
+      if (member.name !== "") return [this.#member(member, inner, start)];
+      const isComposite = inner.kind === "struct" || inner.kind === "union";
+      return isComposite ? this.#membersOf(inner, start + member.bitOffset) : [];
+    });
+  }
+
+  #member(member: BtfMember, resolved: BtfType, start: number): string {
+    if (++this.#members > MAX_MEMBERS)
+      throw new BtfError("BTF_INVALID", "the types have too many members to write out");
+    const { name, type, bitSize } = member;
+    const isOldBitfield = resolved.kind === "int" && resolved.bits !== resolved.size * 8;
+    const bits = bitSize > 0 ? bitSize : isOldBitfield ? resolved.bits : 0;
+    const at = start + member.bitOffset;
+    const offset = at % 8 === 0 ? `Offset ${at / 8}` : `Offset ${Math.floor(at / 8)} bit ${at % 8}`;
+    const width = bits > 0 ? "" : `, ${bytes(this.#btf.sizeOf(type))}`;
+    const declared = `${cDeclaration(this.#btf, type, name)}${bits > 0 ? ` : ${bits}` : ""}`;
+    // A bitfield of a bool is a boolean whatever its declared size.
+    const isFlag = bits > 0 && resolved.kind === "int" && resolved.bool;
+    const text = isFlag ? "boolean" : this.typeOf(type);
+    return `${docComment([`${offset}${width}: \`${declared}\``])}\nreadonly ${propertyName(name)}: ${text};`;
+  }
+}
+
+/** `readonly T[]`. */
+export function arrayOf(element: string): string {
+  return element.startsWith("readonly ") ? `readonly (${element})[]` : `readonly ${element}[]`;
+}
+
+/** `1 byte`, `16 bytes`. */
+export function bytes(count: number): string {
+  return count === 1 ? "1 byte" : `${count} bytes`;
+}
+
+/**
+ * The id of a type by its C name, with or without `struct`, `union` or `enum`.
+ *
+ * @throws BtfError `BTF_TYPE_NOT_FOUND`
+ */
+export function findType(btf: Btf, cName: string): number {
+  const [, tag, name] = /^\s*(?:(struct|union|enum)\s+)?(\S+)\s*$/.exec(cName) ?? [];
+  const kinds =
+    tag === undefined ? typeKinds : tag === "enum" ? (["enum", "enum64"] as const) : [tag as "struct" | "union"];
+  for (const kind of kinds) {
+    const id = name === undefined ? undefined : btf.findByName(name, kind);
+    if (id !== undefined) return id;
+  }
+  throw new BtfError("BTF_TYPE_NOT_FOUND", `the object has no type ${cName}`, {
+    hint: "compilers leave types out that nothing in the object uses",
+  });
+}
+
+const typeKinds = ["struct", "union", "typedef", "enum", "enum64", "int", "float"] as const;
+
+/** A number that is none of the enumerators is possible too: C does not check. */
+function numeric(type: Enumeration): "number" | "bigint" {
+  return type.size <= 4 ? "number" : "bigint";
+}
+
+function enumCode(type: Enumeration, name: string, cName: string, language: Language): string {
+  const any = numeric(type);
+  const suffix = any === "bigint" ? "n" : "";
+  // No compiler writes two of one name; a damaged file may, and then the first one counts.
+  const values = new Map([...type.values].reverse().map((entry) => [entry.name, entry.value]));
+  const entries = [...values].reverse();
+  const isDeclaration = language === "dts";
+  const list = entries.map(([key, value]) => {
+    const text = `${value}${suffix}`;
+    return isDeclaration ? `  readonly ${propertyName(key)}: ${text};` : `  ${literalKey(key)}: ${text},`;
+  });
+  const head = docComment([`\`${cName}\`, ${bytes(type.size)}. A value may be any ${any}: C does not check.`]);
+  if (language === "js") return `${head}\nexport const ${name} = {\n${list.join("\n")}\n};`;
+  const constant = isDeclaration
+    ? `export declare const ${name}: {\n${list.join("\n")}\n};`
+    : `export const ${name} = {\n${list.join("\n")}\n} as const;`;
+  const alias = entries.length === 0 ? any : `(typeof ${name})[keyof typeof ${name}] | (${any} & {})`;
+  return `${head}\n${constant}\nexport type ${name} = ${alias};`;
+}
