@@ -1,7 +1,6 @@
 // The generator's public names: TypeScript and JavaScript from a BPF object. Pure.
 
 export {
-  type GlobalVariable,
   globalVariables,
   LAYOUT_VERSION,
   type Layout,

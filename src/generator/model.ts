@@ -148,10 +148,11 @@ function variableField(
   btf: Btf,
   types: ValueTypes,
 ): FieldModel[] {
-  const type = types.decodable(typeId);
-  if (type === undefined) return [];
-  const input = map.dataKind === "kconfig" ? undefined : types.inputOf(typeId);
-  return [{ name, offset, size: btf.sizeOf(typeId), typeId, cText: cDeclaration(btf, typeId, name), type, input }];
+  if (types.decodable(typeId) === undefined) return [];
+  const common = { name, offset, size: btf.sizeOf(typeId), typeId, cText: cDeclaration(btf, typeId, name) };
+  // What the kernel's configuration gives cannot be written.
+  if (map.dataKind === "kconfig") return [{ ...common, type: types.typeOf(typeId), input: undefined }];
+  return [{ ...common, type: types.liveOf(typeId), input: types.inputOf(typeId) }];
 }
 
 /** The members that `map.structOps` has: callbacks and plain values; no bitfields and no other pointers. */

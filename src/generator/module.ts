@@ -13,6 +13,7 @@ export const runtimeNames = {
   BpfMap: "type",
   BpfObject: "type",
   BpfProgram: "type",
+  Live: "type",
   Skeleton: "value",
   SkeletonLayout: "type",
   SkeletonOptions: "type",
@@ -102,7 +103,7 @@ export function interfaces(model: ObjectModel, prefix: string, names: ModuleName
 }
 
 /** struct_ops variables whose links have a property: those that no program's has. */
-export function linkedTables(model: ObjectModel): ObjectModel["structOps"] {
+function linkedTables(model: ObjectModel): ObjectModel["structOps"] {
   return model.structOps.filter(({ property }) => !model.programs.some((program) => program.property === property));
 }
 

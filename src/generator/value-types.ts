@@ -95,15 +95,24 @@ export class ValueTypes {
     }
   }
 
+  /** What reading a global variable gives: structs, unions and arrays are live views. */
+  liveOf(typeId: number): string {
+    const own = this.typeOf(typeId);
+    return this.#isCompound(typeId, own) ? `Live<${own}>` : own;
+  }
+
   /** What can be written where values of the type are read: the same, or more. */
   inputOf(typeId: number): string {
-    const type = this.#btf.type(this.#btf.resolve(typeId));
     const own = this.typeOf(typeId);
     if (own === "bigint") return "bigint | number";
     if (own === "string") return "string | Uint8Array";
-    return ["struct", "union", "array", "enum64"].includes(type.kind) && own !== "Uint8Array"
-      ? `ValueInput<${own}>`
-      : own;
+    const isWide = this.#btf.type(this.#btf.resolve(typeId)).kind === "enum64";
+    return isWide || this.#isCompound(typeId, own) ? `ValueInput<${own}>` : own;
+  }
+
+  #isCompound(typeId: number, text: string): boolean {
+    const { kind } = this.#btf.type(this.#btf.resolve(typeId));
+    return kind === "struct" || kind === "union" || (kind === "array" && text !== "string" && text !== "Uint8Array");
   }
 
   #array(elementType: number): string {

@@ -2,7 +2,7 @@
 
 import type { BpfLink } from "../link/index.js";
 import type { BpfMap, BpfObject, BpfProgram, StructOpsMembers } from "../loader/index.js";
-import { unknownNames } from "../map/index.js";
+import { unknownNames } from "../unknown-names.js";
 import type { SkeletonLayout } from "./check.js";
 
 /** An object with a property each; a misspelt name throws instead of giving `undefined`. */

@@ -12,6 +12,6 @@ export {
 export type { BpfLink } from "../link/index.js";
 export type { BpfMap, BpfObject, BpfProgram } from "../loader/index.js";
 export type { SkeletonLayout } from "./check.js";
+export type { Live, ValueInput } from "./live-types.js";
 export { Skeleton, type SkeletonOptions } from "./skeleton.js";
 export { Subskeleton } from "./subskeleton.js";
-export type { ValueInput } from "./value-input.js";

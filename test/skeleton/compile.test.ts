@@ -59,6 +59,8 @@ globals.data.data_u64 += 1n;
 globals.data.data_u64 = 5;
 globals.data.data_color = color.COLOR_BLUE;
 globals.rodata.ro_shape = { name: "square", corners: [{ x: 1 }], raw: 5 };
+globals.rodata.ro_shape.layer = 5;
+globals.data.data_array[2] = 5;
 export const x: number | undefined = globals.rodata.ro_shape.corners[0]?.x;
 export const traffic: bigint | undefined = maps.maps.flows.get({ source: 1, target: 2, port: 3, protocol: 6, padding: 0 })?.bytes;
 export const pid = (event: event): number => event.pid;
@@ -69,7 +71,7 @@ globals.data.data_u46 = 5;                         // no such variable
 export const text: string = globals.data.data_u64; // bigint
 globals.data.data_u32 = "5";                       // number
 globals.rodata.ro_shape = { nome: "square" };      // no such member
-globals.rodata.ro_shape.layer = 5;                 // a copy: read-only
+globals.rodata.ro_shape.layer = true;              // number
 globals.data.data_color = color.COLOR_BLEU;        // no such enumerator
 maps.maps.flow;                                    // no such map
 maps.maps.flows.get(5);                            // a struct
