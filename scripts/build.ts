@@ -2,7 +2,7 @@
 // point and a few shared chunks, because a hundred ES modules take Node.js three times as long to import as ten
 // (npm run bench -- --only import). Chunks are shared between entry points, so that every class exists once.
 import { execFileSync } from "node:child_process";
-import { readFileSync, rmSync } from "node:fs";
+import { chmodSync, readFileSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -11,15 +11,19 @@ const path = (file: string): string => fileURLToPath(new URL(file, root));
 
 interface PackageJson {
   readonly exports: Readonly<Record<string, string | { readonly default: string }>>;
+  readonly bin: Readonly<Record<string, string>>;
   readonly dependencies: Readonly<Record<string, string>>;
 }
-const { exports, dependencies } = JSON.parse(readFileSync(path("package.json"), "utf8")) as PackageJson;
+const { exports, bin, dependencies } = JSON.parse(readFileSync(path("package.json"), "utf8")) as PackageJson;
 
 // ./dist/btf/index.js is made from src/btf/index.ts
-const entryPoints = Object.values(exports)
-  .map((entry) => (typeof entry === "string" ? entry : entry.default))
+const programs = Object.values(bin);
+const entryPoints = [
+  ...Object.values(exports).map((entry) => (typeof entry === "string" ? entry : entry.default)),
+  ...programs,
+]
   .filter((file) => file.endsWith(".js"))
-  .map((file) => path(file.replace(/^\.\/dist\/(.*)\.js$/, "src/$1.ts")));
+  .map((file) => path(file.replace(/^(?:\.\/)?dist\/(.*)\.js$/, "src/$1.ts")));
 
 rmSync(path("dist"), { recursive: true, force: true });
 execFileSync(process.execPath, [path("node_modules/typescript/bin/tsc"), "-p", path("tsconfig.build.json")], {
@@ -42,3 +46,5 @@ await build({
   sourcesContent: false,
   legalComments: "none",
 });
+// npm does this for those who install the package, not for the checkout itself.
+for (const program of programs) chmodSync(path(program), 0o755);

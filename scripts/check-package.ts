@@ -1,11 +1,16 @@
 // After `npm run build`: every entry point of package.json can be imported by its name, has its declarations, loads no
-// native code, and shares its classes with the others. Run by .ci/run.
-import { existsSync, readFileSync } from "node:fs";
+// native code, and shares its classes with the others; and the programs start. Run by .ci/run.
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = new URL("../", import.meta.url);
-const { exports } = JSON.parse(readFileSync(new URL("package.json", root), "utf8")) as {
+const { bin, exports, version } = JSON.parse(readFileSync(new URL("package.json", root), "utf8")) as {
+  bin: Record<string, string>;
   exports: Record<string, string | { types: string; default: string }>;
+  version: string;
 };
 const complaints: string[] = [];
 const modules = new Map<string, Record<string, unknown>>();
@@ -35,6 +40,16 @@ const report = process.report.getReport() as unknown as { sharedObjects: string[
 const native = report.sharedObjects.filter((path) => path.includes("koffi"));
 if (native.length > 0) complaints.push(`importing loads ${native.join(", ")}`);
 
+// Started as npm starts them: by a symbolic link.
+const links = mkdtempSync(join(tmpdir(), "bpfkit-bin-"));
+for (const [name, file] of Object.entries(bin)) {
+  const link = join(links, name);
+  symlinkSync(fileURLToPath(new URL(file, root)), link);
+  const { stdout, stderr, error } = spawnSync(link, ["--version"], { encoding: "utf8" });
+  if (stdout !== `${name} ${version}\n`) complaints.push(`${name} --version: ${error?.message ?? (stderr || stdout)}`);
+}
+rmSync(links, { recursive: true });
+
 for (const complaint of complaints) console.error(complaint);
 if (complaints.length > 0) process.exit(1);
-console.log(`package: ${modules.size} entry points in ${fileURLToPath(root)}`);
+console.log(`package: ${modules.size} entry points, ${Object.keys(bin).length} program in ${fileURLToPath(root)}`);

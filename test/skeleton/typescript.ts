@@ -36,7 +36,7 @@ const strictest = {
 const newer = { erasableSyntaxOnly: true, isolatedDeclarations: true, noUncheckedSideEffectImports: true };
 
 /** An error of a compiler. */
-export interface TypeError_ {
+export interface Complaint {
   readonly file: string;
   readonly line: number;
   readonly text: string;
@@ -46,11 +46,13 @@ export interface TypeError_ {
 export class Project {
   readonly folder = mkdtempSync(join(tmpdir(), "bpfkit-skeleton-"));
 
-  constructor() {
+  /** @param installed whether code in it can import the package */
+  constructor({ installed: isInstalled = true } = {}) {
     writeFileSync(join(this.folder, "package.json"), '{ "type": "module" }');
     const modules = join(this.folder, "node_modules");
     mkdirSync(modules);
     symlinkSync(resolve("node_modules/@types"), join(modules, "@types"));
+    if (!isInstalled) return;
     const installed = join(modules, "bpfkit");
     mkdirSync(installed);
     cpSync("package.json", join(installed, "package.json"));
@@ -63,7 +65,7 @@ export class Project {
   }
 
   /** The errors in these files. */
-  async check(compiler: Compiler, files: readonly string[]): Promise<TypeError_[]> {
+  async check(compiler: Compiler, files: readonly string[]): Promise<Complaint[]> {
     const config = `tsconfig.${compiler}.json`;
     const compilerOptions = compiler === "typescript" ? { ...strictest, ...newer } : strictest;
     this.write(config, JSON.stringify({ compilerOptions, files }));
