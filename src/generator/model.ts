@@ -90,11 +90,22 @@ function sectionProperty(section: string): string {
   return section === ".addr_space.1" ? "arena" : identifier(section.replace(/^\./, ""));
 }
 
+/** The properties of all data sections, by the map that holds them. */
+export function sectionProperties(spec: ObjectSpec): Map<MapSpec, string> {
+  const names = new Names();
+  const properties = new Map<MapSpec, string>();
+  for (const map of spec.maps) {
+    const section = dataSectionName(map);
+    if (section !== undefined) properties.set(map, names.take(sectionProperty(section)));
+  }
+  return properties;
+}
+
 /** Describes an object. The types that it needs are collected in `types`. */
 export function describeObject(spec: ObjectSpec, types: ValueTypes | undefined): ObjectModel {
   const { btf } = spec;
   const mapNames = new Names(spec.maps.filter((map) => map.dataKind === undefined).map(({ name }) => name));
-  const sectionNames = new Names();
+  const properties = sectionProperties(spec);
   const sections: SectionModel[] = [];
   const structOps: StructOpsModel[] = [];
   const maps: MapModel[] = [];
@@ -109,9 +120,10 @@ export function describeObject(spec: ObjectSpec, types: ValueTypes | undefined):
     });
     if (btf === undefined || types === undefined) continue;
     const section = dataSectionName(map);
+    const property = properties.get(map);
     const fields = globalVariables(map, btf).flatMap((variable) => variableField(variable, map, btf, types));
-    if (section !== undefined && fields.length > 0) {
-      sections.push({ property: sectionNames.take(sectionProperty(section)), name: section, fields });
+    if (section !== undefined && property !== undefined && fields.length > 0) {
+      sections.push({ property, name: section, fields });
     }
     if (map.structOps !== undefined) structOps.push(structOpsModel(map, map.structOps.typeId, btf, types));
   }

@@ -6,7 +6,7 @@ import { parseElf } from "../elf/index.js";
 import { ArgumentError, BtfError } from "../errors.js";
 import { openObject } from "../object/index.js";
 import { encodeBase64 } from "./base64.js";
-import { describeObject, layoutOf, type ObjectModel } from "./model.js";
+import { describeObject, layoutOf, type ObjectModel, sectionProperties } from "./model.js";
 import { head, imports, interfaces, layoutCode, type ModuleNames, runtimeNames } from "./module.js";
 import { Names, pascalCase, quote } from "./names.js";
 import { type Declaration, type Language, ValueTypes } from "./value-types.js";
@@ -162,10 +162,10 @@ function analyse(bytes: Uint8Array, options: GenerateOptions, suffix: string, wi
     structOps: taken.take(`${className}StructOps`),
     sections: sectionNames,
   };
-  const types = spec.btf === undefined ? undefined : new ValueTypes(spec.btf, taken);
-  for (const { property } of describeObject(spec, spec.btf && new ValueTypes(spec.btf, new Names())).sections) {
+  for (const property of sectionProperties(spec).values()) {
     sectionNames.set(property, taken.take(`${className}${pascalCase(property)}`));
   }
+  const types = spec.btf === undefined ? undefined : new ValueTypes(spec.btf, taken);
   const model = describeObject(spec, types);
   if (types === undefined && wanted.length > 0) throw new BtfError("BTF_MISSING", "the object has no type information");
   for (const cName of wanted) types?.request(cName);

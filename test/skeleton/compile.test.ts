@@ -1,6 +1,7 @@
 // Generated modules compile, in every variant, under the strictest settings and with the oldest supported TypeScript; and
 // what is misspelt in code that uses them does not.
 
+import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   generateDeclarations,
@@ -20,6 +21,29 @@ beforeAll(() => {
   project = new Project();
 });
 afterAll(() => project.remove());
+
+it("leaves what is not used to bundlers", async () => {
+  project.write("globals.skel.ts", generateSkeleton(fixtureBytes("globals"), { name: "globals" }));
+  const bundle = async (use: string): Promise<string> => {
+    const { outputFiles } = await build({
+      stdin: { contents: use, resolveDir: project.folder, loader: "ts" },
+      bundle: true,
+      write: false,
+      format: "esm",
+      external: ["bpfkit"],
+      minifySyntax: true,
+      legalComments: "none",
+    });
+    // The import of the package stays where it is external.
+    return outputFiles[0]!.text.replace(/^(\/\/.*|import [^;]*;)\n/gm, "");
+  };
+  expect(await bundle('import { color } from "./globals.skel.ts"; console.log(color.COLOR_BLUE);')).toMatch(
+    /^\s*var color = \{[^{}]*\};\s*console\.log\(color\.COLOR_BLUE\);\s*$/,
+  );
+  expect(await bundle('import { GlobalsBpf } from "./globals.skel.ts"; GlobalsBpf.open();')).toContain(
+    "extends Skeleton",
+  );
+});
 
 describe.each(compilers)("%s", (compiler) => {
   it("is the version that is meant", () => {
