@@ -144,7 +144,7 @@ function elementTypes(
     const type = types.decodable(typeId);
     return type !== undefined && btf.sizeOf(typeId) === size ? type : "Uint8Array";
   };
-  const noKey = rule.keyless === true || rule.unreadable === true;
+  const noKey = rule.keyless !== undefined || rule.unreadable === true;
   const key = noKey ? "never" : element(map.keyTypeId, map.keySize);
   if (rule.unreadable === true) return { key, value: "never" };
   // Written as a descriptor, read as an id.

@@ -3,6 +3,7 @@
 
 import type { BtfValue } from "../btf/index.js";
 import { addLocation, SystemCallError, UnsupportedError } from "../errors.js";
+import type { MapTypeRule } from "../object/index.js";
 import {
   mapDelete,
   mapDeletePresent,
@@ -12,7 +13,6 @@ import {
   mapUpdateBatch,
 } from "../syscall/index.js";
 import type { Elements } from "./elements.js";
-import type { MapTypeRule } from "./type-rules.js";
 import { BATCH_BYTES, batches, isUnsupported, keysOf, type WalkSource } from "./walk.js";
 
 /** What bulk operations need from their map. */

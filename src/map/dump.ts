@@ -1,8 +1,8 @@
 // All elements of a map as text: JSON in the shape that bpftool prints, or C.
 
 import { type Btf, formatJson, formatValue, jsonLines } from "../btf/index.js";
+import type { MapTypeRule } from "../object/index.js";
 import type { RawMap } from "./raw.js";
-import type { MapTypeRule } from "./type-rules.js";
 
 /** Options of {@link BpfMap.dump}. */
 export interface DumpOptions {

@@ -5,7 +5,7 @@ import { atomic, BpfObject, snapshot } from "../../src/index.js";
 import { formatInsn } from "../../src/insn/index.js";
 import { placeArenaData } from "../../src/loader/arena.js";
 import { cloneContextFunctions, hasArgCtxTags } from "../../src/loader/arg-ctx.js";
-import { needsAttachBtf, resolveAttachBtf } from "../../src/loader/attach-btf.js";
+import { findAttachTarget } from "../../src/loader/attach-btf.js";
 import { fillKconfig } from "../../src/loader/extern-kconfig.js";
 import { findKernelSymbols } from "../../src/loader/extern-ksyms.js";
 import { kernelName } from "../../src/loader/kernel-name.js";
@@ -84,21 +84,21 @@ function useProperties(values: { [name: string]: unknown } | undefined, depth = 
   }
 }
 
+const noModules = { list: () => [] };
+
 function relocate(spec: ObjectSpec, { btf: target, running }: Target): void {
   const { btf } = spec;
   const relocator = attempt(() => new ProgramRelocator(btf, { kernel: target, custom: true }));
   const linked: RelocatedProgram[] = [];
   const externs = spec.externs.filter(({ kind, name }) => kind !== "kconfig" || !name.startsWith("LINUX_"));
-  const kernelSymbols = running
-    ? attempt(() => findKernelSymbols(externs.filter(isTyped), btf, { list: () => [] }))
-    : undefined;
+  const kernelSymbols = running ? attempt(() => findKernelSymbols(externs.filter(isTyped), btf, noModules)) : undefined;
   const symbols = kernelSymbols ?? { symbols: new Map(), fdArray: undefined };
   attempt(() => fillAll(spec));
-  if (running) attempt(() => planStructOps(spec));
+  if (running) attempt(() => planStructOps(spec, noModules));
   for (const program of spec.programs) {
     attempt(() => {
       if (relocator === undefined) return;
-      const result = placeArenaData(relocator.relocate(program));
+      const result = placeArenaData(relocator.relocate(program), undefined);
       insist(result.insns.length % 8 === 0, () => `${program.name}: half an instruction`);
       insist(result.insns.length <= 64 << 20, () => `${program.name}: ${result.insns.length} bytes of instructions`);
       resolveExterns(result, spec.externs, symbols);
@@ -109,7 +109,9 @@ function relocate(spec: ObjectSpec, { btf: target, running }: Target): void {
       fixLog(log, { coreAt: result.poisonAt, maps: spec.maps, externs: spec.externs });
       linked.push(result);
     });
-    if (running && needsAttachBtf(program)) attempt(() => resolveAttachBtf(program, target));
+    if (running) {
+      attempt(() => findAttachTarget({ spec: program, targetDescriptor: undefined }, noModules, () => target));
+    }
   }
   if (btf === undefined) return;
   attempt(() => {
