@@ -47,7 +47,7 @@ export function loadObjectBtf(btf: Btf, file: string, token?: FileDescriptor | u
 
 /** Loads type information again, to learn why it is refused: the kernel describes every type on the way. */
 function loadWithLog(options: BtfLoadOptions): BtfLoadResult & { readonly log: string } {
-  for (let buffer = new Uint8Array(LOG_SIZE); ; ) {
+  for (let buffer: Uint8Array = new Uint8Array(LOG_SIZE); ; ) {
     const result = btfLoad({ ...options, log: { level: 1, buffer } });
     const larger = result.errno === Errno.ENOSPC ? largerLog(buffer.length, result.logTrueSize) : undefined;
     if (larger === undefined) return { ...result, log: textOf(buffer).trimEnd() };

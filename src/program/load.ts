@@ -37,13 +37,13 @@ export function checkLogSize(size: unknown): number {
  *
  * @param trueSize what the kernel says about the whole log (Linux 6.4), else 0
  */
-export function largerLog(size: number, trueSize: number): Uint8Array<ArrayBuffer> | undefined {
+export function largerLog(size: number, trueSize: number): Uint8Array | undefined {
   if (size >= LARGEST_LOG) return undefined;
   return logBuffer(Math.min(LARGEST_LOG, Math.max(trueSize, size * 4)));
 }
 
 /** Undefined when there is no memory for it: a part of the log is better than none. */
-function logBuffer(size: number): Uint8Array<ArrayBuffer> | undefined {
+function logBuffer(size: number): Uint8Array | undefined {
   try {
     return new Uint8Array(size);
   } catch {
@@ -63,7 +63,7 @@ export function* loadProgram(program: ProgLoadOptions, { level, size }: Verifier
     if (fd !== undefined) return { fd, log: undefined };
     if (neverLogged.has(errno)) return { fd: undefined, errno, log: "" };
   }
-  for (let buffer = logBuffer(size) ?? new Uint8Array(SMALLEST_LOG); ; ) {
+  for (let buffer: Uint8Array = logBuffer(size) ?? new Uint8Array(SMALLEST_LOG); ; ) {
     const { fd, errno, logTrueSize } = yield { ...program, log: { level: level === 0 ? 1 : level, buffer } };
     if (fd !== undefined) return { fd, log: textOf(buffer) };
     const larger = errno === Errno.ENOSPC ? largerLog(buffer.length, logTrueSize) : undefined;
