@@ -41,6 +41,11 @@ const causes: readonly Cause[] = [
     bpfkit: /map (\S+): it is set to `\w+`, and to another member or struct/,
   },
   {
+    what: "a target in a module that is not loaded",
+    libbpf: /failed to find kernel BTF type ID of '([^':]+):.+'/,
+    bpfkit: /no module (\S+) with type information is loaded/,
+  },
+  {
     what: "a target that the kernel lacks",
     libbpf: /failed to find kernel BTF type ID of '(.+)'/,
     bpfkit: /this kernel has no (?:\w+ )+?([^\s;]+)(?:;| \(|$)/,
