@@ -144,14 +144,14 @@ function elementTypes(
     const type = types.decodable(typeId);
     return type !== undefined && btf.sizeOf(typeId) === size ? type : "Uint8Array";
   };
-  const noKey = rule.keyless !== undefined || rule.unreadable === true;
-  const key = noKey ? "never" : element(map.keyTypeId, map.keySize);
-  if (rule.unreadable === true) return { key, value: "never" };
-  // Written as a descriptor, read as an id.
-  if (rule.holds !== undefined) return { key, value: "number" };
+  if (rule.unreadable === true) return { key: "never", value: "never" };
   // A table of callbacks has the kernel's layout when it is loaded, not the object's.
-  const value = map.structOps === undefined ? element(map.valueTypeId, map.valueSize) : "Uint8Array";
-  return { key, value: rule.perCpu === true ? arrayOf(value) : value };
+  const one = map.structOps === undefined ? element(map.valueTypeId, map.valueSize) : "Uint8Array";
+  // Written as a descriptor, read as an id.
+  const value = rule.holds !== undefined ? "number" : rule.perCpu === true ? arrayOf(one) : one;
+  // A filter is asked for values, a queue has no keys.
+  if (rule.keyless !== undefined) return { key: rule.keyless === "filter" ? value : "never", value };
+  return { key: element(map.keyTypeId, map.keySize), value };
 }
 
 function variableField(

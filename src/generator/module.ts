@@ -1,6 +1,6 @@
 // What all generated modules have in common: the head, the interfaces of maps, programs and variables, the table.
 
-import type { MapSpec } from "../object/index.js";
+import { type MapSpec, mapTypeName, mapTypeRule } from "../object/index.js";
 import type { Layout } from "./layout.js";
 import type { FieldModel, ObjectModel } from "./model.js";
 import { commentText, literalKey, propertyName, quote } from "./names.js";
@@ -117,12 +117,17 @@ export interface ModuleNames {
   readonly sections: ReadonlyMap<string, string>;
 }
 
-function mapText(type: string, { keySize, valueSize, maxEntries, dataKind, sectionName, structOps }: MapSpec): string {
+function mapText(type: string, spec: MapSpec): string {
+  const { keySize, valueSize, maxEntries, dataKind, sectionName, structOps } = spec;
   if (dataKind !== undefined) return `The section ${sectionName}, ${bytes(valueSize)}`;
   if (structOps !== undefined) return `A variable in ${sectionName}`;
   if (type === "ringbuf" || type === "user_ringbuf") return `${type}, ${bytes(maxEntries)}`;
   const entries = maxEntries === 1 ? "1 entry" : `${maxEntries} entries`;
-  return `${type}: keys of ${bytes(keySize)}, values of ${bytes(valueSize)}, ${entries}`;
+  const { holds, valueIsFd } = mapTypeRule(mapTypeName(spec.type) ?? spec.type);
+  const note =
+    holds !== undefined ? "; written as descriptors, read as ids" : valueIsFd ? "; written as descriptors" : "";
+  const keys = keySize === 0 ? "" : `keys of ${bytes(keySize)}, `;
+  return `${type}: ${keys}values of ${bytes(valueSize)}, ${entries}${note}`;
 }
 
 function writeFields(writer: Writer, fields: readonly FieldModel[]): void {

@@ -55,6 +55,11 @@ export abstract class Skeleton<
     return this.#links.properties;
   }
 
+  /** The first half of {@link load}: maps are usable, programs can still be changed. libbpf: `bpf_object__prepare`. */
+  prepare(): void {
+    this.object.prepare();
+  }
+
   /** Creates the maps and loads the programs, the verifier on another thread. libbpf: `NAME__load`. */
   load(): Promise<void> {
     return this.object.load();

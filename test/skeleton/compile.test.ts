@@ -71,7 +71,10 @@ describe.each(compilers)("%s", (compiler) => {
     project.write("events.skel.ts", generateSkeleton(fixtureBytes("events"), { name: "events", types: ["event"] }));
     project.write("globals.skel.ts", generateSkeleton(fixtureBytes("globals"), { name: "globals" }));
     project.write("maps.skel.ts", generateSkeleton(fixtureBytes("maps"), { name: "maps" }));
+    project.write("access.skel.ts", generateSkeleton(fixtureBytes("map_access"), { name: "access" }));
     const good = `
+import { RingBuffer } from "bpfkit";
+import { AccessBpf } from "./access.skel.js";
 import { EventsBpf, type event } from "./events.skel.js";
 import { color, GlobalsBpf } from "./globals.skel.js";
 import { MapsBpf } from "./maps.skel.js";
@@ -89,6 +92,8 @@ export const x: number | undefined = globals.rodata.ro_shape.corners[0]?.x;
 export const traffic: bigint | undefined = maps.maps.flows.get({ source: 1, target: 2, port: 3, protocol: 6, padding: 0 })?.bytes;
 export const pid = (event: event): number => event.pid;
 events.links.report_exec = undefined;
+export const ring: AsyncIterable<event> = new RingBuffer<event>(events.maps.events, { type: "event" });
+export const seen: boolean = AccessBpf.open().maps.seen.push(5).has(5);
 `;
     const bad = `
 globals.data.data_u46 = 5;                         // no such variable
