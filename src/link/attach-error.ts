@@ -2,6 +2,7 @@
 
 import { SystemCallError, UnsupportedError } from "../errors.js";
 import { olderThan } from "../kernel/index.js";
+import type { ProgramTarget } from "../program/index.js";
 
 /** What is known of a kind of hook. */
 export interface HookKnowledge {
@@ -19,7 +20,7 @@ const unknownToKernel: ReadonlySet<string> = new Set(["EINVAL", "E2BIG", "EOPNOT
  * attached to what, or an UnsupportedError where the kernel is too old for the hook.
  */
 export function explainAttach<T>(
-  program: { readonly name: string; readonly file: string },
+  program: { readonly name: string | undefined; readonly file: string | undefined },
   target: string,
   attach: () => T,
   { hints = {}, since }: HookKnowledge = {},
@@ -44,4 +45,13 @@ export function explainAttach<T>(
       hint: hints[error.errnoName] ?? error.hint,
     });
   }
+}
+
+/** Name and file of a program, as far as what stands for it tells them. */
+export function whoIs(program: ProgramTarget | undefined): { name: string | undefined; file: string | undefined } {
+  const known = (typeof program === "object" ? program : {}) as { name?: unknown; file?: unknown };
+  return {
+    name: typeof known.name === "string" ? known.name : undefined,
+    file: typeof known.file === "string" ? known.file : undefined,
+  };
 }

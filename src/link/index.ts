@@ -22,5 +22,23 @@ export { attachPerfEvent, type PerfEventAttachOptions, type PerfEventSpec } from
 export { attachRawTracepoint, type RawTracepointOptions } from "./raw-tracepoint.js";
 export { attachSocket, attachSockmap } from "./sockets.js";
 export { attachStructOps, StructOpsLink } from "./struct-ops.js";
+export {
+  attachTc,
+  type TcDirection,
+  type TcFilter,
+  type TcFilterName,
+  TcLink,
+  type TcOptions,
+  type TcPlace,
+  tc,
+} from "./tc.js";
 export { attachTrace, type TraceOptions } from "./trace.js";
 export { attachTracepoint, type TracepointOptions } from "./tracepoint.js";
+export {
+  type XdpAttachOptions,
+  type XdpDetachOptions,
+  type XdpFeature,
+  type XdpMode,
+  type XdpState,
+  xdp,
+} from "./xdp.js";

@@ -1,6 +1,7 @@
 // Programs on network interfaces, by links: XDP, TCX, netkit (libbpf.md 1.5).
 
 import { ArgumentError } from "../errors.js";
+import { olderThan } from "../kernel/index.js";
 import { AttachType } from "../object/index.js";
 import type { ProgramHandle } from "../program/index.js";
 import { linkCreate } from "../syscall/index.js";
@@ -8,28 +9,26 @@ import { type AnchorOptions, anchorHints, placementOf } from "./anchors.js";
 import { explainAttach } from "./attach-error.js";
 import { BpfLink } from "./link.js";
 import { indexOfInterface } from "./targets.js";
-
-/** Where XDP programs run: `generic` after the driver has made an skb, `driver` before, `hardware` on the card. */
-const xdpModes = { generic: 1 << 1, driver: 1 << 2, hardware: 1 << 3 } as const;
+import { type XdpMode, xdpHints, xdpLinkByNetlink, xdpModeFlag } from "./xdp.js";
 
 /** Options of XDP attachments. */
 export interface XdpOptions {
   /** By default `driver` where the driver can, else `generic`. */
-  mode?: keyof typeof xdpModes;
+  mode?: XdpMode;
 }
 
 /**
- * Runs an XDP program for the packets that an interface receives. Linux 5.9. libbpf: `bpf_program__attach_xdp`.
+ * Runs an XDP program for the packets that an interface receives. By a link since Linux 5.9; before that (4.8) by netlink,
+ * and the attachment ends with close(), but not with a process that dies. To outlive the process on purpose: pin the link,
+ * or {@link xdp.attach}. libbpf: `bpf_program__attach_xdp`.
  *
  * @param network name or index of the interface, in this thread's network namespace
  * @throws NotFoundError when there is no such interface, SystemCallError with code `ATTACH`
  */
 export function attachXdp(program: ProgramHandle, network: string | number, options: XdpOptions = {}): BpfLink {
   const { mode } = options;
-  if (mode !== undefined && !Object.hasOwn(xdpModes, mode)) {
-    throw new ArgumentError(`no XDP mode ${String(mode)}: there are ${Object.keys(xdpModes).join(", ")}`);
-  }
-  const flags = mode === undefined ? undefined : xdpModes[mode];
+  const flags = xdpModeFlag(mode) || undefined;
+  if (olderThan("5.9")) return xdpLinkByNetlink(program, network, mode);
   const attachType = AttachType.xdp;
   return attachToInterface(program, network, { kind: "xdp", name: "XDP", attachType, flags, since: "5.9" });
 }
@@ -76,7 +75,7 @@ export function attachNetkit(program: ProgramHandle, network: string | number, o
 }
 
 /** The attach type that options or the section tell. */
-function choose<K extends string>(
+export function choose<K extends string>(
   program: ProgramHandle,
   types: Readonly<Record<K, number>>,
   wanted: K | undefined,
@@ -125,11 +124,7 @@ function attachToInterface(program: ProgramHandle, network: string | number, hoo
 const hints = { ENODEV: "the interface is gone, or it belongs to another network namespace" };
 
 const ownHints: Readonly<Record<InterfaceHook["kind"], Readonly<Record<string, string>>>> = {
-  xdp: {
-    EBUSY: "another XDP program is attached to the interface; `ip link` shows its id",
-    EEXIST: "an XDP program of another mode is attached to the interface",
-    EOPNOTSUPP: 'the driver has no XDP, or not this mode; mode "generic" works with every interface',
-  },
+  xdp: xdpHints,
   tcx: {},
   netkit: { EACCES: "programs are attached through the primary device of the pair" },
 };

@@ -1,9 +1,8 @@
 // Programs on sockets: those of a sockmap or sockhash, and single sockets (libbpf.md 1.5; sockets: SO_ATTACH_BPF, which
 // libbpf leaves to the caller).
 
-import { BpfkitError, SystemCallError } from "../errors.js";
+import { SystemCallError } from "../errors.js";
 import { olderThan } from "../kernel/index.js";
-import { log } from "../log.js";
 import { ProgramType } from "../object/index.js";
 import type { ProgramHandle } from "../program/index.js";
 import {
@@ -19,6 +18,7 @@ import {
 } from "../syscall/index.js";
 import { explainAttach } from "./attach-error.js";
 import { BpfLink } from "./link.js";
+import { quietly } from "./quietly.js";
 
 /** A sockmap or sockhash as attaching needs it. */
 export interface SocketMap {
@@ -74,14 +74,4 @@ export function attachSocket(program: ProgramHandle, socket: FdLike): BpfLink {
     return new BpfLink({ kind: "socket", program: program.name, target, link: undefined, others: [held], detach });
   };
   return explainAttach(program, target, open, { hints: { ENOTSOCK: "the descriptor is no socket's" } });
-}
-
-/** For detaching: the target may be gone, which is what was wanted. */
-function quietly(target: string, detach: () => void): void {
-  try {
-    detach();
-  } catch (error) {
-    if (!BpfkitError.isBpfkitError(error)) throw error;
-    log.debug(() => `detaching from ${target}: ${error.message}`);
-  }
 }

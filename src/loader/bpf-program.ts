@@ -16,6 +16,7 @@ import {
   attachRawTracepoint,
   attachSocket,
   attachSockmap,
+  attachTc,
   attachTcx,
   attachTrace,
   attachTracepoint,
@@ -34,6 +35,8 @@ import {
   type PerfEventAttachOptions,
   type PerfEventSpec,
   type RawTracepointOptions,
+  type TcLink,
+  type TcOptions,
   type TcxOptions,
   type TraceOptions,
   type TracepointOptions,
@@ -189,7 +192,10 @@ export class BpfProgram extends ProgramHandle {
     return this.#own(attachPerfEvent(this, event, options));
   }
 
-  /** Runs an XDP program on a network interface, by name or index. Linux 5.9. libbpf: `bpf_program__attach_xdp`. */
+  /**
+   * Runs an XDP program on a network interface, by name or index: by a link since Linux 5.9, by netlink since 4.8.
+   * libbpf: `bpf_program__attach_xdp`.
+   */
   attachXdp(network: string | number, options?: XdpOptions): BpfLink {
     return this.#own(attachXdp(this, network, options));
   }
@@ -197,6 +203,14 @@ export class BpfProgram extends ProgramHandle {
   /** Runs a classifier on a network interface. Linux 6.6. libbpf: `bpf_program__attach_tcx`. */
   attachTcx(network: string | number, options?: TcxOptions): BpfLink {
     return this.#own(attachTcx(this, network, options));
+  }
+
+  /**
+   * Runs a classifier on a network interface by a filter of traffic control. The clsact hook is made when it is missing,
+   * and removed with the last link if nothing else is on it. Linux 4.5. libbpf: `bpf_tc_hook_create`, `bpf_tc_attach`.
+   */
+  attachTc(network: string | number, options?: TcOptions): TcLink {
+    return this.#own(attachTc(this, network, options));
   }
 
   /** Runs a classifier on a netkit device, given by its primary one. Linux 6.7. libbpf: `bpf_program__attach_netkit`. */

@@ -62,6 +62,7 @@ const hints: readonly HintRule[] = [
     operation: /^(fsopen|fsconfig|fsmount|mount)/,
     hint: () => privilegeHint(["CAP_SYS_ADMIN"]),
   },
+  { errno: [Errno.EPERM], operation: /^(RTM|NETDEV)_/, hint: () => privilegeHint(["CAP_NET_ADMIN"]) },
   { errno: [Errno.EPERM], operation: /^prlimit64/, hint: () => privilegeHint(["CAP_SYS_RESOURCE"]) },
   {
     errno: [Errno.ENOSYS],

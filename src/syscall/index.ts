@@ -99,6 +99,16 @@ export { type MapShape, mapShape } from "./map-shape.js";
 export { textOf } from "./memory.js";
 export { MappedRegion, type MapRegionOptions, pageSize } from "./mmap.js";
 export { listAt, mountAt, mountDetached, openDirectory, readFileAt, writeFileAt } from "./mount.js";
+export { Netlink, type NetlinkRequest } from "./netlink.js";
+export {
+  attributesOf,
+  joinBytes,
+  type NetlinkMessage,
+  netlinkAttribute,
+  numberAttribute,
+  structBytes,
+  textAttribute,
+} from "./netlink-message.js";
 export {
   type PerfEventOptions,
   PerfSoftware,
