@@ -18,9 +18,12 @@ const { exports, bin, dependencies } = JSON.parse(readFileSync(path("package.jso
 
 // ./dist/btf/index.js is made from src/btf/index.ts
 const programs = Object.values(bin);
+// Started by its URL, in a thread of its own (src/import/register.ts).
+const threads = ["dist/import/hooks.js"];
 const entryPoints = [
   ...Object.values(exports).map((entry) => (typeof entry === "string" ? entry : entry.default)),
   ...programs,
+  ...threads,
 ]
   .filter((file) => file.endsWith(".js"))
   .map((file) => path(file.replace(/^(?:\.\/)?dist\/(.*)\.js$/, "src/$1.ts")));

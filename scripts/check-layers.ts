@@ -41,6 +41,7 @@ export const rooms: readonly Room[] = [
   { name: "index.ts", floor: 8, core: false },
   { name: "skeleton", floor: 8, core: false },
   { name: "cli", floor: 9, core: false },
+  { name: "import", floor: 9, core: false },
 ];
 
 /** The only packages that src may import, and the room that owns each. */

@@ -20,6 +20,7 @@ export const errorCodes = {
   VERIFIER: "the kernel's verifier refused a program",
   ATTACH: "a program could not be attached",
   UNSUPPORTED: "this kernel or this platform lacks a needed feature",
+  COMPILE: "BPF C could not be compiled: clang refused it, or there is no clang",
   FFI: "the foreign function layer (koffi) cannot be used here",
 } as const;
 

@@ -1,0 +1,140 @@
+// BPF C to an object by clang, again only when the source or something that it includes has changed. Objects are kept in
+// the user's cache folder, never beside the source.
+
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, statSync } from "node:fs";
+import { homedir, tmpdir } from "node:os";
+import { isAbsolute, join, relative, resolve } from "node:path";
+import { clangFlags, findClang } from "./clang.js";
+import { CompileError } from "./compile-error.js";
+import { replaceFile } from "./files.js";
+
+/** How BPF C is compiled. */
+export interface CompileOptions {
+  /** The compiler, a path or a name in `$PATH`; by default `$CLANG`, else clang, else the newest clang-N that is there. */
+  readonly clang?: string;
+  /**
+   * More flags for it, `["-Iinclude", "-DDEBUG"]`; by default the words of `$BPFKIT_CFLAGS`. Before them stand `-target
+   * bpf -O2 -g` and `-D__TARGET_ARCH_…` of this machine. Relative paths begin at the working directory.
+   */
+  readonly cflags?: readonly string[];
+}
+
+/** What clang made. */
+export interface Compiled {
+  readonly object: Uint8Array;
+  /** Absolute paths of the source and of all that it includes, the system's headers too. */
+  readonly sources: readonly string[];
+  /** What clang wrote nevertheless; empty too when the object is from the cache. */
+  readonly warnings: string;
+}
+
+/**
+ * Compiles a source.
+ *
+ * @throws CompileError with clang's own messages, or when there is no clang
+ */
+export function compile(source: string, options: CompileOptions = {}): Compiled {
+  const clang = findClang(options.clang);
+  const flags = clangFlags(options.cflags ?? (process.env.BPFKIT_CFLAGS ?? "").split(/\s+/).filter(Boolean));
+  const entry = cacheEntry(clang, flags, source);
+  const cached = readEntry(entry);
+  if (cached !== undefined) return cached;
+  const compiled = runClang(clang, flags, source);
+  // With warnings it is compiled again next time, and they are seen again.
+  if (compiled.warnings === "") writeEntry(entry, compiled);
+  return compiled;
+}
+
+function runClang(clang: string, flags: readonly string[], source: string): Compiled {
+  const folder = mkdtempSync(join(tmpdir(), "bpfkit-"));
+  try {
+    const [object, rule] = [join(folder, "object"), join(folder, "rule")];
+    // Paths as seen from the working directory, for they end up in the object's line information.
+    const input = relative(process.cwd(), source);
+    const paths = ["-ffile-compilation-dir=.", "-MD", "-MF", rule, "-MT", "object", "-c", input, "-o", object];
+    const { status, signal, stderr, error } = spawnSync(clang, [...flags, ...paths], {
+      encoding: "utf8",
+      stdio: ["ignore", "ignore", "pipe"],
+      maxBuffer: 1 << 26,
+    });
+    const output = (stderr ?? "").trim();
+    if (error !== undefined) {
+      throw new CompileError(`${clang} cannot be started: ${error.message}`, { file: source, cause: error });
+    }
+    if (status !== 0) {
+      const how = signal === null ? "did not compile it" : `was ended by ${signal}`;
+      throw new CompileError(`${clang} ${how}`, { file: source, output, hint: hintFor(output) });
+    }
+    const sources = readRule(readFileSync(rule, "utf8")).map((path) => resolve(path));
+    return { object: new Uint8Array(readFileSync(object)), sources, warnings: output };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Headers that beginners miss, and where they come from. */
+const headerHints: readonly (readonly [RegExp, string])[] = [
+  [/'bpf\/[^']*' file not found/, "libbpf's headers are in Debian's libbpf-dev, Fedora's libbpf-devel"],
+  [/'vmlinux\.h' file not found/, "make it: bpftool btf dump file /sys/kernel/btf/vmlinux format c > vmlinux.h"],
+  [/'(?:linux|asm)\/[^']*' file not found/, "the kernel's headers are in Debian's linux-libc-dev"],
+];
+
+function hintFor(output: string): string | undefined {
+  return headerHints.find(([pattern]) => pattern.test(output))?.[1];
+}
+
+/** The prerequisites in a rule of make: words that white space ends, unless a backslash stands before it. */
+function readRule(text: string): string[] {
+  const list = text.replaceAll("\\\n", " ").replace(/^object:/, "");
+  return (list.match(/(?:\\[ #]|\S)+/g) ?? []).map((word) => word.replace(/\\([ #])/g, "$1").replaceAll("$$", "$"));
+}
+
+/** An object in the cache: it holds as long as all it was made from is what it was. */
+interface Entry {
+  /** SHA-256 by absolute path. */
+  readonly sources: Readonly<Record<string, string>>;
+  /** Base64. */
+  readonly object: string;
+}
+
+/** The file of a source compiled in this way: another compiler, other flags or another folder is another entry. */
+function cacheEntry(clang: string, flags: readonly string[], source: string): string {
+  const base = process.env.XDG_CACHE_HOME;
+  const folder = base !== undefined && isAbsolute(base) ? base : join(homedir(), ".cache");
+  const program = realpathSync(clang);
+  const { mtimeMs, size } = statSync(program);
+  const key = JSON.stringify([1, program, mtimeMs, size, flags, process.cwd(), source, includePaths()]);
+  return join(folder, "bpfkit", "objects", `${digest(key)}.json`);
+}
+
+/** Where else clang looks for headers. */
+function includePaths(): readonly (string | undefined)[] {
+  return [process.env.CPATH, process.env.C_INCLUDE_PATH];
+}
+
+const digest = (data: Uint8Array | string): string => createHash("sha256").update(data).digest("hex");
+
+function readEntry(path: string): Compiled | undefined {
+  try {
+    const { sources, object } = JSON.parse(readFileSync(path, "utf8")) as Entry;
+    const paths = Object.keys(sources);
+    if (paths.some((source) => digest(readFileSync(source)) !== sources[source])) return undefined;
+    return { object: new Uint8Array(Buffer.from(object, "base64")), sources: paths, warnings: "" };
+  } catch {
+    // Nothing there, a source that is gone, a damaged entry: it is made again.
+    return undefined;
+  }
+}
+
+function writeEntry(path: string, { object, sources }: Compiled): void {
+  try {
+    const digests = Object.fromEntries(sources.map((source) => [source, digest(readFileSync(source))]));
+    const entry: Entry = { sources: digests, object: Buffer.from(object).toString("base64") };
+    mkdirSync(resolve(path, ".."), { recursive: true, mode: 0o700 });
+    replaceFile(path, JSON.stringify(entry));
+  } catch {
+    // No home, a full disk: slower next time, not wrong.
+  }
+}
