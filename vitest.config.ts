@@ -3,7 +3,7 @@
 import { defineConfig } from "vitest/config";
 
 /** Folders of test/ whose tests make no system call. */
-const pureRooms = "{elf,btf,insn,core-reloc,object,linker,house,parity,fuzz}";
+const pureRooms = "{elf,btf,insn,core-reloc,object,linker,house,parity,fuzz,import}";
 /** .ci/run sets this to get every single result as JSON beside what is printed. */
 const report = process.env.BPFKIT_TEST_REPORT;
 

@@ -21,6 +21,8 @@ for (const [name, entry] of Object.entries(exports)) {
     if (!existsSync(new URL(file, root))) complaints.push(`${name}: ${file} is missing`);
   }
   const specifier = `bpfkit${name.slice(1)}`;
+  // Imported for what it does to later imports, which is looked at below.
+  if (name === "./register") continue;
   const module = (await import(specifier)) as Record<string, unknown>;
   modules.set(specifier, module);
   if (Object.keys(module).length === 0) complaints.push(`${specifier} exports nothing`);
@@ -49,6 +51,16 @@ for (const [name, file] of Object.entries(bin)) {
   if (stdout !== `${name} ${version}\n`) complaints.push(`${name} --version: ${error?.message ?? (stderr || stdout)}`);
 }
 rmSync(links, { recursive: true });
+
+const importing = 'import S from "./fixtures/minimal.bpf.o"; console.log(Object.keys(S.open().maps).join());';
+const { stdout: importedMaps, stderr: importError } = spawnSync(
+  process.execPath,
+  ["--import", "bpfkit/register", "--input-type=module", "--eval", importing],
+  { cwd: fileURLToPath(root), env: { ...process.env, BPFKIT_DECLARATIONS: "0" }, encoding: "utf8" },
+);
+if (importedMaps !== "syscall_count,rodata,bss\n") {
+  complaints.push(`node --import bpfkit/register: ${importError || importedMaps}`);
+}
 
 for (const complaint of complaints) console.error(complaint);
 if (complaints.length > 0) process.exit(1);

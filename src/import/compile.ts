@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, statSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { isAbsolute, join, relative, resolve } from "node:path";
+import { withLocation } from "../errors.js";
 import { clangFlags, findClang } from "./clang.js";
 import { CompileError } from "./compile-error.js";
 import { replaceFile } from "./files.js";
@@ -36,7 +37,7 @@ export interface Compiled {
  * @throws CompileError with clang's own messages, or when there is no clang
  */
 export function compile(source: string, options: CompileOptions = {}): Compiled {
-  const clang = findClang(options.clang);
+  const clang = withLocation({ file: source }, () => findClang(options.clang));
   const flags = clangFlags(options.cflags ?? (process.env.BPFKIT_CFLAGS ?? "").split(/\s+/).filter(Boolean));
   const entry = cacheEntry(clang, flags, source);
   const cached = readEntry(entry);
@@ -65,9 +66,10 @@ function runClang(clang: string, flags: readonly string[], source: string): Comp
     }
     if (status !== 0) {
       const how = signal === null ? "did not compile it" : `was ended by ${signal}`;
-      throw new CompileError(`${clang} ${how}`, { file: source, output, hint: hintFor(output) });
+      const sources = includesOf(clang, flags, source);
+      throw new CompileError(`${clang} ${how}`, { file: source, output, sources, hint: hintFor(output) });
     }
-    const sources = readRule(readFileSync(rule, "utf8")).map((path) => resolve(path));
+    const sources = readRule(readFileSync(rule, "utf8"));
     return { object: new Uint8Array(readFileSync(object)), sources, warnings: output };
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -85,10 +87,18 @@ function hintFor(output: string): string | undefined {
   return headerHints.find(([pattern]) => pattern.test(output))?.[1];
 }
 
-/** The prerequisites in a rule of make: words that white space ends, unless a backslash stands before it. */
+/** The prerequisites in a rule of make, as absolute paths: words that white space ends, unless a backslash stands before it. */
 function readRule(text: string): string[] {
   const list = text.replaceAll("\\\n", " ").replace(/^object:/, "");
-  return (list.match(/(?:\\[ #]|\S)+/g) ?? []).map((word) => word.replace(/\\([ #])/g, "$1").replaceAll("$$", "$"));
+  const words = list.match(/(?:\\[ #]|\S)+/g) ?? [];
+  return words.map((word) => resolve(word.replace(/\\([ #])/g, "$1").replaceAll("$$", () => "$")));
+}
+
+/** What a source that does not compile includes, headers too that are missing: by the preprocessor alone. */
+function includesOf(clang: string, flags: readonly string[], source: string): string[] {
+  const preprocess = [...flags, "-M", "-MG", "-MT", "object", relative(process.cwd(), source)];
+  const { status, stdout } = spawnSync(clang, preprocess, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+  return status === 0 ? readRule(stdout) : [source];
 }
 
 /** An object in the cache: it holds as long as all it was made from is what it was. */

@@ -4,6 +4,7 @@
 import type { LoadFnOutput, LoadHookContext } from "node:module";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { MessagePort } from "node:worker_threads";
+import { CompileError } from "./compile-error.js";
 import { importable, importObject } from "./module.js";
 
 /** Gets the URLs of the files that a module was made from. */
@@ -30,8 +31,17 @@ export function load<T>(
   if (!url.startsWith("file:")) return next(url, context);
   const { pathname } = new URL(url);
   if (!importable.test(pathname)) return next(url, context);
-  const { code, files, warnings } = importObject(fileURLToPath(new URL(pathname, url)));
-  if (warnings !== "") process.stderr.write(`${warnings}\n`);
+  try {
+    const { code, files, warnings } = importObject(fileURLToPath(new URL(pathname, url)));
+    if (warnings !== "") process.stderr.write(`${warnings}\n`);
+    reportFiles(files);
+    return { format: "module", source: code, shortCircuit: true };
+  } catch (error) {
+    if (error instanceof CompileError) reportFiles(error.sources);
+    throw error;
+  }
+}
+
+function reportFiles(files: readonly string[]): void {
   report(files.map((file) => pathToFileURL(file).href));
-  return { format: "module", source: code, shortCircuit: true };
 }

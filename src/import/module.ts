@@ -55,7 +55,7 @@ export function importObject(path: string, options: ImportOptions = {}): ObjectM
 }
 
 /** Where TypeScript looks for the types of `./minimal.bpf.o`: in `./minimal.bpf.d.o.ts`. */
-export function declarationsPath(path: string): string {
+function declarationsPath(path: string): string {
   return join(dirname(path), basename(path).replace(/\.([co])$/, ".d.$1.ts"));
 }
 

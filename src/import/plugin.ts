@@ -2,6 +2,7 @@
 
 import { dirname } from "node:path";
 import { BpfkitError } from "../errors.js";
+import { CompileError } from "./compile-error.js";
 import { type ImportOptions, importable, importObject, type ObjectModule } from "./module.js";
 
 export type { CompileOptions } from "./compile.js";
@@ -52,12 +53,17 @@ export interface VitePlugin extends RollupPlugin {
 
 /** The plugin for Vite and Vitest, as {@link rollupPlugin}; a change of a header reloads what was compiled with it. */
 export function vitePlugin(options: ImportOptions = {}): VitePlugin {
-  /** The headers of each source, as of its last success. */
+  /** The files that each import was made from. */
   const included = new Map<string, readonly string[]>();
   const importAndRemember = (path: string): ObjectModule => {
-    const module = importObject(path, options);
-    included.set(path, module.files);
-    return module;
+    try {
+      const module = importObject(path, options);
+      included.set(path, module.files);
+      return module;
+    } catch (error) {
+      if (error instanceof CompileError) included.set(path, error.sources);
+      throw error;
+    }
   };
   return {
     name: "bpfkit",
@@ -80,12 +86,17 @@ function loadWith(
   make: (path: string, options: ImportOptions) => ObjectModule,
   options: ImportOptions,
 ): ReturnType<RollupPlugin["load"]> {
-  // Before anything can fail: the change that repairs it is seen.
   context.addWatchFile(path);
-  const { code, files, warnings } = make(path, options);
-  for (const file of files) context.addWatchFile(file);
-  if (warnings !== "") context.warn(warnings);
-  return { code, map: { mappings: "" }, moduleSideEffects: false };
+  try {
+    const { code, files, warnings } = make(path, options);
+    for (const file of files) context.addWatchFile(file);
+    if (warnings !== "") context.warn(warnings);
+    return { code, map: { mappings: "" }, moduleSideEffects: false };
+  } catch (error) {
+    // The change that repairs it has to be seen.
+    if (error instanceof CompileError) for (const file of error.sources) context.addWatchFile(file);
+    throw error;
+  }
 }
 
 /** Queries that name another form of the file, which is for others to give. */
@@ -126,15 +137,12 @@ export interface EsbuildPlugin {
 
 /** The plugin for esbuild, as {@link rollupPlugin}. */
 export function esbuildPlugin(options: ImportOptions = {}): EsbuildPlugin {
-  /** The files of each import, as of its last success: a failure does not tell them. */
-  const known = new Map<string, readonly string[]>();
   return {
     name: "bpfkit",
     setup(build) {
       build.onLoad({ filter: importable, namespace: "file" }, ({ path }) => {
         try {
           const { code, files, warnings } = importObject(path, options);
-          known.set(path, files);
           return {
             contents: code,
             loader: "js",
@@ -144,7 +152,7 @@ export function esbuildPlugin(options: ImportOptions = {}): EsbuildPlugin {
           };
         } catch (error) {
           if (!(error instanceof BpfkitError)) throw error;
-          const watchFiles = [...new Set([path, ...(known.get(path) ?? [])])];
+          const watchFiles = error instanceof CompileError ? [path, ...error.sources] : [path];
           return { errors: [{ text: error.message, detail: error }], watchFiles };
         }
       });

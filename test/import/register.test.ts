@@ -1,0 +1,211 @@
+// `node --import bpfkit/register`: objects and their sources are modules.
+
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { generateDeclarations } from "../../src/skeleton/index.js";
+import { eventually, fixtureBytes } from "../support/fixtures.js";
+import { ImportingProject } from "./project.js";
+
+let project: ImportingProject;
+beforeAll(() => {
+  project = new ImportingProject();
+  project.addObject("minimal");
+});
+afterAll(() => project.remove());
+
+const open = (file: string): string => `
+  import Skeleton, * as all from "./${file}";
+  const skeleton = Skeleton.open();
+  skeleton.rodata.target_pid += 1;
+  console.log(Object.keys(all).sort().join(), skeleton.object.name, skeleton.rodata.target_pid);
+  skeleton.close();`;
+
+describe("an object", () => {
+  it("is its skeleton, and its types are written beside it once", async () => {
+    expect(await project.run(open("minimal.bpf.o"))).toEqual({
+      status: 0,
+      out: "MinimalBpf,default minimal 1\n",
+      err: "",
+    });
+    const types = project.path("minimal.bpf.d.o.ts");
+    expect(readFileSync(types, "utf8")).toBe(
+      generateDeclarations(fixtureBytes("minimal"), { name: "minimal", source: "minimal.bpf.o" }),
+    );
+    const { ino } = statSync(types);
+    expect((await project.run(open("minimal.bpf.o?again"))).status).toBe(0);
+    expect(statSync(types).ino).toBe(ino);
+    writeFileSync(types, "old");
+    await project.run(open("minimal.bpf.o"));
+    expect(readFileSync(types, "utf8")).toContain("export declare class MinimalBpf");
+    expect(readdirSync(project.folder).filter((file) => file.endsWith(".tmp"))).toEqual([]);
+  });
+
+  it("has the classes of the package that the program imports", async () => {
+    const text = `
+      import Skeleton from "./minimal.bpf.o";
+      import { BpfObject } from "bpfkit";
+      import { Skeleton as Base } from "bpfkit/skeleton";
+      const skeleton = Skeleton.open();
+      console.log(skeleton instanceof Base, skeleton.object instanceof BpfObject);
+      skeleton.close();`;
+    expect((await project.run(text)).out).toBe("true true\n");
+  });
+
+  it("is imported in worker threads too", async () => {
+    project.write("worker.mjs", open("minimal.bpf.o"));
+    const text = 'import { Worker } from "node:worker_threads"; new Worker(new URL("./worker.mjs", import.meta.url));';
+    expect(await project.run(text)).toMatchObject({ status: 0, out: "MinimalBpf,default minimal 1\n" });
+  });
+
+  it("gives no types when they are not wanted, and none in packages", async () => {
+    const types = project.path("minimal.bpf.d.o.ts");
+    rmSync(types, { force: true });
+    expect((await project.run(open("minimal.bpf.o"), { BPFKIT_DECLARATIONS: "0" })).status).toBe(0);
+    expect(existsSync(types)).toBe(false);
+    mkdirSync(project.path("node_modules/other"), { recursive: true });
+    project.addObject("minimal", "node_modules/other/minimal.bpf.o");
+    expect((await project.run(open("node_modules/other/minimal.bpf.o"))).status).toBe(0);
+    expect(readdirSync(project.path("node_modules/other"))).toEqual(["minimal.bpf.o"]);
+  });
+
+  it("is told from other files, which Node.js treats as ever", async () => {
+    project.addObject("minimal", "minimal.o");
+    expect((await project.run('import "./minimal.o";')).err).toContain("ERR_UNKNOWN_FILE_EXTENSION");
+  });
+
+  it("that is damaged or missing is refused by its name", async () => {
+    project.write("bad.bpf.o", "text");
+    const { status, err } = await project.run('import "./bad.bpf.o";');
+    expect(status).toBe(1);
+    expect(err).toMatch(/ElfError\]?: \S+\/bad\.bpf\.o, offset 0x0: not an ELF file/);
+    expect((await project.run('import "./none.bpf.o";')).err).toContain("none.bpf.o");
+  });
+});
+
+/** A compiler that says what its source says: a copy of a fixture for `object NAME`, else a refusal. */
+const standIn = `#!/bin/sh
+echo run >>"$0.log"
+while [ $# -gt 0 ]; do
+  case $1 in
+    -c) source=$2; shift ;;
+    -o) object=$2; shift ;;
+    -MF) rule=$2; shift ;;
+    -D*) echo "$1" >>"$0.log" ;;
+  esac
+  shift
+done
+[ -n "$object" ] || exit 1
+if ! read -r word name <"$source" || [ "$word" != object ]; then echo "$source:1:1: error: unknown $word" >&2; exit 1; fi
+cp "FIXTURES/$name.bpf.o" "$object"
+printf 'object: %s \\\\\n  a\\ header.h\n' "$source" >"$rule"
+`;
+
+describe("a source", () => {
+  const log = (): string[] => readFileSync(project.path("my-clang.log"), "utf8").trim().split("\n");
+  const runs = (): number => log().filter((line) => line === "run").length;
+  let env: Record<string, string>;
+  beforeAll(() => {
+    const compiler = project.path("my-clang");
+    writeFileSync(compiler, standIn.replace("FIXTURES", `${process.cwd()}/fixtures`), { mode: 0o755 });
+    env = { CLANG: compiler };
+    project.write("a header.h", "1");
+    project.write("source.bpf.c", "object minimal\n");
+  });
+
+  it("is compiled, and again when it, a header or the flags are other", async () => {
+    const expected = { status: 0, out: "SourceBpf,default source 1\n", err: "" };
+    const compile = () => project.run(open("source.bpf.c"), env);
+    expect(await compile()).toEqual(expected);
+    expect(existsSync(project.path("source.bpf.d.c.ts"))).toBe(true);
+    expect(existsSync(project.path("source.bpf.o"))).toBe(false);
+    expect(runs()).toBe(1);
+    expect(await compile()).toEqual(expected);
+    expect(runs()).toBe(1);
+    project.write("a header.h", "2");
+    expect(await compile()).toEqual(expected);
+    expect(runs()).toBe(2);
+    await project.run(open("source.bpf.c"), { ...env, BPFKIT_CFLAGS: "-DA=1  -DB" });
+    expect(runs()).toBe(3);
+    expect(log().slice(-2)).toEqual(["-DA=1", "-DB"]);
+    project.write("source.bpf.c", "object minimal\n// changed\n");
+    expect(await compile()).toEqual(expected);
+    expect(runs()).toBe(4);
+  });
+
+  it("that is wrong gives the compiler's words", async () => {
+    project.write("wrong.bpf.c", "nonsense\n");
+    const { status, err } = await project.run('import "./wrong.bpf.c";', env);
+    expect(status).toBe(1);
+    expect(err).toMatch(
+      /CompileError\]?: \S+wrong\.bpf\.c: \S+my-clang did not compile it\nwrong\.bpf\.c:1:1: error: unk/,
+    );
+    expect(err).toContain("code: 'COMPILE'");
+  });
+
+  it("needs a compiler", async () => {
+    const named = await project.run('import "./wrong.bpf.c";', { CLANG: "no-such-clang" });
+    expect(named.err).toContain("there is no compiler no-such-clang ($CLANG is a path, or a name in $PATH)");
+    const none = await project.run('import "./wrong.bpf.c";', { PATH: project.folder });
+    expect(none.err).toContain("there is no clang to compile it with (install clang");
+  });
+});
+
+const clang = process.env.CLANG ?? "clang-19";
+const hasClang = spawnSync(clang, ["--version"]).status === 0;
+const title = "with clang";
+describe.skipIf(!hasClang && process.env.CI === undefined)(hasClang ? title : `${title} [no ${clang} here]`, () => {
+  const source = `#include "value.h"\nunsigned value = VALUE;\nchar LICENSE[] __attribute__((section("license"))) = "GPL";\n`;
+  const text = `
+    import Skeleton from "./value.bpf.c";
+    const skeleton = Skeleton.open();
+    console.log("value", skeleton.data.value);
+    skeleton.close();`;
+
+  it("a source is compiled and has its types", async () => {
+    project.write("value.h", "#define VALUE 7\n");
+    project.write("value.bpf.c", source);
+    expect(await project.run(text, { CLANG: clang })).toEqual({ status: 0, out: "value 7\n", err: "" });
+    expect(readFileSync(project.path("value.bpf.d.c.ts"), "utf8")).toContain("value: number;");
+  });
+
+  it("node --watch starts again when a header changes, also one that was wrong", async () => {
+    project.write("value.h", "#define VALUE wrong\n");
+    project.write("value.bpf.c", source);
+    const { child, output } = project.watch(text);
+    const shows = async (what: string): Promise<void> => {
+      await eventually(() => output().includes(what), 30_000);
+      expect(output()).toContain(what);
+      // The watcher learns of the files and of the end by messages: let them arrive.
+      await new Promise((done) => setTimeout(done, 500));
+    };
+    try {
+      await shows("use of undeclared identifier 'wrong'");
+      project.write("value.h", "#define VALUE 8\n");
+      await shows("value 8");
+      project.write("value.h", "#define VALUE 9\n");
+      await shows("value 9");
+    } finally {
+      child.kill();
+    }
+  });
+});
+
+it("node --watch starts again when an object changes", async () => {
+  project.addObject("minimal", "changing.bpf.o");
+  const { child, output } = project.watch(`
+    import Skeleton from "./changing.bpf.o";
+    console.log("bytes", Skeleton.elfBytes().length);`);
+  try {
+    const first = `bytes ${fixtureBytes("minimal").length}`;
+    const second = `bytes ${fixtureBytes("globals").length}`;
+    await eventually(() => output().includes(first), 30_000);
+    expect(output()).toContain(first);
+    await new Promise((done) => setTimeout(done, 500));
+    project.addObject("globals", "changing.bpf.o");
+    await eventually(() => output().includes(second), 30_000);
+    expect(output()).toContain(second);
+  } finally {
+    child.kill();
+  }
+});
