@@ -37,6 +37,7 @@ export function attachSockmap(program: ProgramHandle, map: SocketMap): BpfLink {
   const hints = {
     EBUSY: "another program of this kind is attached to the map",
     EINVAL: "it is no sockmap or sockhash",
+    EOPNOTSUPP: "it is no sockmap or sockhash",
   };
   return explainAttach(program, target, () => sockmapLink(program, map, target), { hints, since: "4.14" });
 }

@@ -64,7 +64,10 @@ kernelDescribe("perf events", { needs: ["perf_event", "array_mmap"] }, () => {
         });
         const program = obj.program("on_sample_cookie");
         const link = program.attachPerfEvent(event, { cookie: 0x1234_5678_9abcn, dontEnable: true });
-        expect(link.info()).toMatchObject({ kind: "perf_event", event: { kind: "event", config: 1n } });
+        // Before Linux 6.6 the kernel does not tell which event it is.
+        const info = link.info();
+        expect(info).toMatchObject({ kind: "perf_event", event: { kind: expect.stringMatching(/^(event|unknown)$/) } });
+        if (info.kind === "perf_event" && info.event.kind === "event") expect(info.event.config).toBe(1n);
         compute(20);
         expect(obj.bss.sample_runs).toBe(0n);
         perfEventEnable(event);
