@@ -46,6 +46,8 @@ export {
   type TraceOptions,
   type TracepointOptions,
   tc,
+  type UprobeMultiOptions,
+  type UprobeOptions,
   type XdpAttachOptions,
   type XdpDetachOptions,
   type XdpFeature,

@@ -11,7 +11,9 @@ export {
   SymbolType,
   SymbolVisibility,
 } from "./constants.js";
+export { addressToOffset, type BinaryFunction, BinaryFunctions } from "./functions.js";
 export { type ElfFile, parseElf } from "./parse.js";
-export { type ElfRanges, isElf, type RangeSource, readSectionTable } from "./ranged.js";
+export { type ElfRanges, isElf, type RangeSource, readSectionTable, type Segment } from "./ranged.js";
 export { parseRelocations } from "./relocations.js";
 export type { ElfRelocation, ElfSection, ElfSymbol } from "./types.js";
+export { zipMember } from "./zip.js";

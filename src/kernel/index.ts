@@ -14,4 +14,5 @@ export { openToken } from "./token.js";
 export { traceableFunctions } from "./traceable.js";
 export { withTraceFs } from "./tracefs.js";
 export { probeHelper, probeMapType, probeProgramType } from "./type-probes.js";
+export { type UserBinary, withUserBinary } from "./user-binary.js";
 export { syscallSymbol, virtualValues } from "./virtual-values.js";

@@ -11,6 +11,8 @@ import type { BpfLink } from "./link.js";
 import { attachRawTracepoint } from "./raw-tracepoint.js";
 import { attachTrace } from "./trace.js";
 import { attachTracepoint } from "./tracepoint.js";
+import { attachUprobe } from "./uprobe.js";
+import { attachUprobeMulti } from "./uprobe-multi.js";
 
 interface Rule {
   /** How a section name has to look like, for messages. */
@@ -51,6 +53,29 @@ const rules: Readonly<Partial<Record<AutoAttachRule, Rule>>> = {
     form: "kprobe.session/PATTERN",
     attach: (program, target) => attachKprobeMulti(program, pattern(program, target)),
   },
+  uprobe: {
+    form: "uprobe/BINARY:FUNCTION[+OFFSET]",
+    attach: (program, target) => {
+      const onReturn = isReturn(program);
+      const [binary, place] = inBinary(target);
+      // Names of C++ may have a plus: only a whole number behind the last one is an offset.
+      const [, symbol = place, offset] = /^(.+)\+(0x[0-9a-fA-F]+|[0-9]+)$/.exec(place) ?? [];
+      if (binary === "" || symbol === "" || (onReturn && offset !== undefined)) {
+        throw malformed(program, onReturn ? "uretprobe/BINARY:FUNCTION" : "uprobe/BINARY:FUNCTION[+OFFSET]");
+      }
+      return attachUprobe(program, { binary, symbol, offset: offsetOf(offset), return: onReturn });
+    },
+  },
+  "uprobe-multi": {
+    form: "uprobe.multi/BINARY:PATTERN",
+    attach: (program, target) => {
+      const [binary, pattern] = inBinary(target);
+      if (binary === "" || pattern === "") {
+        throw malformed(program, `${program.definition?.pattern.slice(0, -1)}/BINARY:PATTERN`);
+      }
+      return attachUprobeMulti(program, { binary, pattern, return: isReturn(program) });
+    },
+  },
   "raw-tp": { form: "raw_tp/NAME", attach: (program, target) => attachRawTracepoint(program, target) },
   iter: { form: "iter/TARGET", attach: (program) => attachIter(program) },
   trace: {
@@ -81,6 +106,12 @@ export function autoAttach(program: ProgramHandle): BpfLink | undefined {
   }
   if (program.attachTarget === "") throw malformed(program, rule.form);
   return rule.attach(program, program.attachTarget);
+}
+
+/** A binary, and what is meant in it; empty without a colon, as neither can be. */
+function inBinary(target: string): [binary: string, place: string] {
+  const colon = target.indexOf(":");
+  return colon === -1 ? ["", ""] : [target.slice(0, colon), target.slice(colon + 1)];
 }
 
 /** True for the sections of returns: kretprobe, kretsyscall, uretprobe and their variants. */

@@ -34,6 +34,8 @@ export {
 } from "./tc.js";
 export { attachTrace, type TraceOptions } from "./trace.js";
 export { attachTracepoint, type TracepointOptions } from "./tracepoint.js";
+export { attachUprobe, type UprobeOptions } from "./uprobe.js";
+export { attachUprobeMulti, type UprobeMultiOptions } from "./uprobe-multi.js";
 export {
   type XdpAttachOptions,
   type XdpDetachOptions,

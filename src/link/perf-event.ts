@@ -62,7 +62,7 @@ export function attachToPerfEvent(program: ProgramHandle, event: FileDescriptor,
 }
 
 /** The same on several events, as one attachment. Takes ownership of all events, also when it throws. */
-function attachToPerfEvents(
+export function attachToPerfEvents(
   program: ProgramHandle,
   events: readonly CookieEvent[],
   options: Omit<PerfLinkOptions, "cookie">,

@@ -20,6 +20,8 @@ import {
   attachTcx,
   attachTrace,
   attachTracepoint,
+  attachUprobe,
+  attachUprobeMulti,
   attachXdp,
   autoAttach,
   BpfLink,
@@ -40,6 +42,8 @@ import {
   type TcxOptions,
   type TraceOptions,
   type TracepointOptions,
+  type UprobeMultiOptions,
+  type UprobeOptions,
   type XdpOptions,
 } from "../link/index.js";
 import type { BpfMap } from "../map/index.js";
@@ -156,6 +160,22 @@ export class BpfProgram extends ProgramHandle {
    */
   attachKprobeMulti(functions: FunctionSet, options?: KprobeMultiOptions): BpfLink {
     return this.#own(attachKprobeMulti(this, functions, options));
+  }
+
+  /**
+   * Attaches to a function of a user program, such as `{ binary: "libc.so.6", symbol: "malloc" }`, or to an offset.
+   * Linux 4.1; cookies 5.15. libbpf: `bpf_program__attach_uprobe_opts`.
+   */
+  attachUprobe(options: UprobeOptions): BpfLink {
+    return this.#own(attachUprobe(this, options));
+  }
+
+  /**
+   * Attaches to many places of a user program at once, such as `{ binary: "node", pattern: "uv_fs_*" }`. One link since
+   * Linux 6.6, single probes before. libbpf: `bpf_program__attach_uprobe_multi`.
+   */
+  attachUprobeMulti(options: UprobeMultiOptions): BpfLink {
+    return this.#own(attachUprobeMulti(this, options));
   }
 
   /**

@@ -104,6 +104,7 @@ export const features = {
   kprobe_session: { what: "kprobe links for entry and return", since: "6.10", probe: tracing.kprobeSessionProbe },
   uprobe: { what: "uprobes by the perf unit", since: "4.17", probe: tracing.uprobeProbe },
   uprobe_multi: { what: "uprobe links with many places", since: "6.6", probe: tracing.uprobeMultiProbe },
+  uprobe_session: { what: "uprobe links for entry and return", since: "6.13", probe: tracing.uprobeSessionProbe },
   tracefs: { what: "tracefs with its events, mounted or mountable", since: "4.1", probe: tracing.tracefsProbe },
   tracepoint: { what: "tracepoints of system calls", since: "4.7", probe: tracing.tracepointProbe },
   raw_tracepoint: { what: "raw tracepoints", since: "4.17", probe: tracing.rawTracepointProbe },

@@ -27,6 +27,7 @@ const Attach = {
   kprobeMulti: 42,
   kprobeSession: 56,
   uprobeMulti: 48,
+  uprobeSession: 57,
 } as const;
 
 /** A descriptor of a perf event of this thread. */
@@ -112,18 +113,22 @@ function multiProbe(attachType: number): () => void {
 }
 
 /** A link with a list of offsets in a file. */
-export function uprobeMultiProbe(): void {
-  withDescriptors((own) => {
-    const program = own(load(Type.kprobe, own(createCounter()), { expectedAttachType: Attach.uprobeMulti }));
-    const offsets = struct(8, [[0, "u64", entryOffset(process.execPath)]]);
-    own(
-      link(program, 0, Attach.uprobeMulti, [
-        [16, "u64", text(process.execPath)],
-        [24, "u64", offsets],
-        [48, "u32", 1],
-      ]),
-    );
-  });
+export const uprobeMultiProbe: () => void = offsetsProbe(Attach.uprobeMulti);
+export const uprobeSessionProbe: () => void = offsetsProbe(Attach.uprobeSession);
+
+function offsetsProbe(attachType: number): () => void {
+  return () =>
+    withDescriptors((own) => {
+      const program = own(load(Type.kprobe, own(createCounter()), { expectedAttachType: attachType }));
+      const offsets = struct(8, [[0, "u64", entryOffset(process.execPath)]]);
+      own(
+        link(program, 0, attachType, [
+          [16, "u64", text(process.execPath)],
+          [24, "u64", offsets],
+          [48, "u32", 1],
+        ]),
+      );
+    });
 }
 
 /** The tracepoint of entering getpgid(). */
