@@ -142,7 +142,7 @@ export function createWithFallBacks(wanted: MapCreateOptions & WithToken, spec: 
     if (spec.dataKind !== undefined && asksKernel(wanted)("global_data")) {
       throw new UnsupportedError("this kernel has no global variables; they came with Linux 5.2", { cause: error });
     }
-    if (options.exclusiveProgramHash !== undefined && lacksExclusiveMaps()) {
+    if (options.exclusiveProgramHash !== undefined && lacksExclusiveMaps(wanted)) {
       throw new UnsupportedError("this kernel has no maps for one program alone; they came with Linux 6.18", {
         cause: error,
       });
@@ -155,10 +155,10 @@ export function createWithFallBacks(wanted: MapCreateOptions & WithToken, spec: 
 }
 
 /** Asked after a refusal: fields that a kernel does not know are E2BIG or EINVAL, like much else. */
-function lacksExclusiveMaps(): boolean {
+function lacksExclusiveMaps({ token }: WithToken): boolean {
   const exclusiveProgramHash = new Uint8Array(32);
   try {
-    mapCreate({ type: MapType.array, keySize: 4, valueSize: 4, maxEntries: 1, exclusiveProgramHash }).close();
+    mapCreate({ type: MapType.array, keySize: 4, valueSize: 4, maxEntries: 1, exclusiveProgramHash, token }).close();
     return false;
   } catch (error) {
     return error instanceof SystemCallError && (error.errno === Errno.E2BIG || error.errno === Errno.EINVAL);
