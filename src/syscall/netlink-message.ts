@@ -41,7 +41,7 @@ export function joinBytes(...parts: readonly Uint8Array[]): Uint8Array {
 export function structBytes(
   size: number,
   fields: readonly (readonly [offset: number, width: 1 | 2 | 4, value: number])[],
-) {
+): Uint8Array {
   const bytes = new Uint8Array(size);
   const view = new DataView(bytes.buffer);
   for (const [offset, width, value] of fields) {

@@ -5,7 +5,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } fr
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 
-const entries = ["index", "skeleton/index", "import/register", "import/hooks", "import/plugin"];
+const entries = ["index", "skeleton/index", "syscall/index", "import/register", "import/hooks", "import/plugin"];
 
 /** What a process did. */
 export interface Outcome {

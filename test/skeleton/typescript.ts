@@ -64,10 +64,10 @@ export class Project {
     writeFileSync(join(this.folder, file), text);
   }
 
-  /** The errors in these files. */
-  async check(compiler: Compiler, files: readonly string[]): Promise<Complaint[]> {
+  /** The errors in these files; with more options of the compiler. */
+  async check(compiler: Compiler, files: readonly string[], more: object = {}): Promise<Complaint[]> {
     const config = `tsconfig.${compiler}.json`;
-    const compilerOptions = compiler === "typescript" ? { ...strictest, ...newer } : strictest;
+    const compilerOptions = { ...strictest, ...(compiler === "typescript" && newer), ...more };
     this.write(config, JSON.stringify({ compilerOptions, files }));
     const output = await new Promise<string>((done, fail) => {
       const args = [compilerPath(compiler), "-p", config, "--pretty", "false"];

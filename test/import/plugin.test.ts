@@ -1,0 +1,206 @@
+// Plugins of bundlers: esbuild and Vite for real, Rollup by the calls that it makes.
+
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { context, build as esbuild, type Plugin } from "esbuild";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createViteServer } from "vitest/node";
+import { CompileError, esbuildPlugin, rollupPlugin, vitePlugin } from "../../src/import/plugin.js";
+import { BpfkitError } from "../../src/index.js";
+import { eventually } from "../support/fixtures.js";
+import { ImportingProject } from "./project.js";
+
+let project: ImportingProject;
+/** A compiler that makes the object whose path the source's second line is, and says that it includes value.h. */
+let clang: string;
+const cache = process.env.XDG_CACHE_HOME;
+beforeAll(() => {
+  project = new ImportingProject();
+  process.env.XDG_CACHE_HOME = project.path("cache");
+  project.addObject("minimal");
+  project.addObject("globals");
+  clang = project.path("my-clang");
+  const script = `#!/bin/sh
+object= rule= source=
+while [ $# -gt 0 ]; do
+  case $1 in -o) object=$2; shift ;; -MF) rule=$2; shift ;; *.bpf.c) source=$1 ;; esac
+  shift
+done
+name=$(cat '${project.folder}/value.h')
+if [ -z "$object" ]; then echo "object: $source ${project.folder}/value.h"; exit; fi
+[ -e "${project.folder}/$name" ] || { echo "value.h:1:1: error: no $name" >&2; exit 1; }
+cp "${project.folder}/$name" "$object"
+echo "object: $source ${project.folder}/value.h" >"$rule"
+`;
+  writeFileSync(clang, script, { mode: 0o755 });
+  project.write("value.h", "minimal.bpf.o");
+  project.write("source.bpf.c", "the same for ever");
+});
+afterAll(() => {
+  if (cache === undefined) delete process.env.XDG_CACHE_HOME;
+  else process.env.XDG_CACHE_HOME = cache;
+  project.remove();
+});
+
+const entry = (file: string): string => `
+  import Skeleton from "./${file}";
+  const skeleton = Skeleton.open();
+  console.log("programs", Object.keys(skeleton.progs).join());
+  skeleton.close();`;
+
+describe("esbuild", () => {
+  const options = (text: string) => ({
+    stdin: { contents: text, resolveDir: project.folder },
+    outfile: project.path("out/bundle.mjs"),
+    bundle: true,
+    format: "esm" as const,
+    platform: "node" as const,
+    external: ["bpfkit"],
+    logLevel: "silent" as const,
+    plugins: [esbuildPlugin({ clang })],
+  });
+
+  it("bundles an object, and needs its file no more", async () => {
+    await esbuild(options(entry("minimal.bpf.o")));
+    const moved = project.path("moved");
+    renameSync(project.path("minimal.bpf.o"), moved);
+    try {
+      const { status, out } = await project.run('await import("./out/bundle.mjs");');
+      expect({ status, out }).toEqual({ status: 0, out: "programs count_syscall\n" });
+    } finally {
+      renameSync(moved, project.path("minimal.bpf.o"));
+    }
+    expect(existsSync(project.path("minimal.bpf.d.o.ts"))).toBe(true);
+  });
+
+  it("leaves an object out that is imported and not used", async () => {
+    const { outputFiles } = await esbuild({
+      ...options('import Skeleton from "./minimal.bpf.o"; console.log("nothing");'),
+      write: false,
+    });
+    expect(outputFiles[0]?.text).not.toContain("count_syscall");
+  });
+
+  it("says what is wrong where the import is", async () => {
+    project.write("bad.bpf.o", "text");
+    const failure = esbuild(options(entry("bad.bpf.o")));
+    await expect(failure).rejects.toMatchObject({ errors: [{ text: expect.stringContaining("not an ELF file") }] });
+  });
+
+  it("builds again when a header changes, also one that was wrong", async () => {
+    project.write("value.h", "nothing");
+    const outcomes: string[] = [];
+    const tell: Plugin = {
+      name: "tell",
+      setup: (build) =>
+        build.onEnd(({ errors, outputFiles }) => {
+          const text = outputFiles?.[0]?.text ?? "";
+          outcomes.push(errors[0]?.text ?? (text.includes("copy_globals") ? "globals" : "minimal"));
+        }),
+    };
+    const plugins: Plugin[] = [esbuildPlugin({ clang }), tell];
+    const watching = await context({ ...options(entry("source.bpf.c")), write: false, plugins });
+    try {
+      await watching.watch();
+      await eventually(() => outcomes.length === 1);
+      expect(outcomes[0]).toMatch(/source\.bpf\.c: \S+ did not compile it\nvalue\.h:1:1: error: no nothing/);
+      project.write("value.h", "minimal.bpf.o");
+      await eventually(() => outcomes.length === 2);
+      project.write("value.h", "globals.bpf.o");
+      await eventually(() => outcomes.length === 3);
+      expect(outcomes.slice(1)).toEqual(["minimal", "globals"]);
+    } finally {
+      await watching.dispose();
+    }
+  });
+});
+
+describe("Vite", () => {
+  it("serves objects, and the new one when a header changes", async () => {
+    project.write("value.h", "minimal.bpf.o");
+    project.write(
+      "entry.js",
+      'import Skeleton from "./source.bpf.c"; export default Object.keys(Skeleton.open().progs);',
+    );
+    const server = await createViteServer({
+      root: project.folder,
+      configFile: false,
+      logLevel: "silent",
+      server: { middlewareMode: true, ws: false, watch: { usePolling: true, interval: 50 } },
+      optimizeDeps: { noDiscovery: true },
+      ssr: { external: ["bpfkit"] },
+      plugins: [vitePlugin({ clang })],
+    });
+    try {
+      const load = async (): Promise<unknown> => (await server.ssrLoadModule("/entry.js")).default;
+      expect(await load()).toEqual(["count_syscall"]);
+      const raw = await server.ssrLoadModule("/value.h?raw");
+      expect(raw.default).toBe("minimal.bpf.o");
+      project.write("value.h", "globals.bpf.o");
+      let programs: unknown;
+      for (let i = 0; i < 100 && JSON.stringify(programs) !== '["copy_globals"]'; i++) {
+        await new Promise((done) => setTimeout(done, 100));
+        programs = await load();
+      }
+      expect(programs).toEqual(["copy_globals"]);
+    } finally {
+      await server.close();
+    }
+  });
+});
+
+describe("Rollup", () => {
+  function calls(): {
+    watched: string[];
+    warnings: string[];
+    addWatchFile(path: string): void;
+    warn(text: string): void;
+  } {
+    const watched: string[] = [];
+    const warnings: string[] = [];
+    return { watched, warnings, addWatchFile: (path) => watched.push(path), warn: (text) => warnings.push(text) };
+  }
+
+  it("gets the module and the files to watch", () => {
+    project.write("value.h", "minimal.bpf.o");
+    const context = calls();
+    const source = project.path("source.bpf.c");
+    const loaded = rollupPlugin({ clang }).load.call(context, source);
+    expect(loaded?.code).toContain("export default SourceBpf;");
+    expect(loaded?.moduleSideEffects).toBe(false);
+    expect(new Set(context.watched)).toEqual(new Set([source, project.path("value.h")]));
+    expect(context.warnings).toEqual([]);
+  });
+
+  it("gets the files that a failure depends on", () => {
+    project.write("value.h", "nothing");
+    const context = calls();
+    const source = project.path("source.bpf.c");
+    let error: unknown;
+    try {
+      rollupPlugin({ clang }).load.call(context, source);
+    } catch (thrown) {
+      error = thrown;
+    }
+    expect(error).toBeInstanceOf(CompileError);
+    expect(error).toBeInstanceOf(BpfkitError);
+    expect((error as CompileError).output).toBe("value.h:1:1: error: no nothing");
+    expect(context.watched).toContain(project.path("value.h"));
+  });
+
+  it("is not asked for other files, and other forms of these", () => {
+    const { load } = rollupPlugin();
+    for (const id of ["/x/a.o", "/x/bpf.c", "/x/a.bpf.o?raw", "/x/a.bpf.o?url", "\0virtual.bpf.js", "/x/a.bpf.o.js"]) {
+      expect(load.call(calls(), id)).toBeUndefined();
+    }
+    const path = `${project.path("minimal.bpf.o")}?import&t=1`;
+    expect(load.call(calls(), path)?.code).toContain("export default MinimalBpf;");
+  });
+
+  it("writes types only when they are wanted", () => {
+    project.addObject("minimal", "quiet.bpf.o");
+    rollupPlugin({ declarations: false }).load.call(calls(), project.path("quiet.bpf.o"));
+    expect(existsSync(project.path("quiet.bpf.d.o.ts"))).toBe(false);
+    rollupPlugin().load.call(calls(), project.path("quiet.bpf.o"));
+    expect(readFileSync(project.path("quiet.bpf.d.o.ts"), "utf8")).toContain("class QuietBpf");
+  });
+});

@@ -1,0 +1,58 @@
+// The types that an import writes are those that TypeScript finds for it, with the oldest and the newest compiler.
+
+import { cpSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { rollupPlugin } from "../../src/import/plugin.js";
+import { compilers, compilerVersion, Project } from "../skeleton/typescript.js";
+
+let project: Project;
+beforeAll(() => {
+  project = new Project();
+  const object = join(project.folder, "minimal.bpf.o");
+  cpSync("fixtures/minimal.bpf.o", object);
+  rollupPlugin().load.call({ addWatchFile() {}, warn() {} }, object);
+  project.write(
+    "good.ts",
+    `import Skeleton, { MinimalBpf } from "./minimal.bpf.o";
+     const skeleton: MinimalBpf = Skeleton.open();
+     skeleton.rodata.target_pid = 1;
+     export const count: bigint | undefined = skeleton.maps.syscall_count.get(1);`,
+  );
+  project.write(
+    "bad.ts",
+    `import Skeleton from "./minimal.bpf.o";
+     const skeleton = Skeleton.open();
+     skeleton.rodata.target_pit = 1;
+     skeleton.maps.syscal_count.get(1);
+     skeleton.rodata.target_pid = "1";`,
+  );
+  project.write("none.ts", 'import Skeleton from "./other.bpf.o";\nSkeleton.open();');
+  project.write(
+    "config.ts",
+    `import { type EsbuildPlugin, esbuildPlugin, rollupPlugin, vitePlugin } from "bpfkit/plugin";
+     import "bpfkit/register";
+     export const all: { name: string }[] = [rollupPlugin(), vitePlugin({ cflags: ["-Iinclude"] })];
+     export const one: EsbuildPlugin = esbuildPlugin({ declarations: false });`,
+  );
+});
+afterAll(() => project.remove());
+
+describe.each(compilers)("%s", (compiler) => {
+  const options = { allowArbitraryExtensions: true };
+
+  it(`${compilerVersion(compiler)} accepts what is right`, async () => {
+    expect(await project.check(compiler, ["good.ts", "config.ts"], options)).toEqual([]);
+  });
+
+  it("refuses misspelt names and wrong types", async () => {
+    const complaints = await project.check(compiler, ["bad.ts"], options);
+    expect(complaints.map(({ file, line }) => `${file}:${line}`)).toEqual(["bad.ts:3", "bad.ts:4", "bad.ts:5"]);
+    expect(complaints[0]?.text).toContain("Did you mean 'target_pid'?");
+  });
+
+  it("knows no object that was not imported yet, and none without the option", async () => {
+    expect((await project.check(compiler, ["none.ts"], options))[0]?.text).toContain("TS2307");
+    expect((await project.check(compiler, ["good.ts"]))[0]?.text).toContain("allowArbitraryExtensions");
+  });
+});
