@@ -19,6 +19,8 @@ export type { FeatureName } from "./kernel/index.js";
 export {
   type Anchor,
   type AnchorOptions,
+  type AttachedProgram,
+  type AttachedPrograms,
   BpfLink,
   type CgroupOptions,
   type FunctionSet,
@@ -34,6 +36,8 @@ export {
   type PerfEventAttachOptions,
   type PerfEventSpec,
   type ProbeMode,
+  type QueryOptions,
+  queryPrograms,
   type RawTracepointOptions,
   type StructOpsLink,
   type TcDirection,
@@ -84,10 +88,15 @@ export type {
 export type { AttachTypeName, MapTypeName, ProgramTypeName } from "./object/index.js";
 export {
   type AttachTargetOptions,
+  enableStats,
   type FuncInfo,
   type LineInfo,
   type ProgramTarget,
+  type RunOptions,
+  type RunResult,
+  type RunStats,
+  type StatsSwitch,
   VerifierError,
   type VerifierFailure,
 } from "./program/index.js";
-export type { LinkDetails, LinkInfo } from "./syscall/index.js";
+export type { LinkDetails, LinkInfo, ProgInfo, ProgInfoOptions, ProgramStream } from "./syscall/index.js";

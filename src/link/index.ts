@@ -19,6 +19,7 @@ export {
   type XdpOptions,
 } from "./network.js";
 export { attachPerfEvent, type PerfEventAttachOptions, type PerfEventSpec } from "./perf-event.js";
+export { type AttachedProgram, type AttachedPrograms, type QueryOptions, queryPrograms } from "./query.js";
 export { attachRawTracepoint, type RawTracepointOptions } from "./raw-tracepoint.js";
 export { attachSocket, attachSockmap } from "./sockets.js";
 export { attachStructOps, StructOpsLink } from "./struct-ops.js";

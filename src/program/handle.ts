@@ -15,10 +15,12 @@ import {
   programTypeName,
   type SectionDefinition,
 } from "../object/index.js";
-import { FileDescriptor, progInfo } from "../syscall/index.js";
+import { FileDescriptor, type ProgInfo, type ProgInfoOptions, type ProgramStream, progInfo } from "../syscall/index.js";
 import { type FuncInfo, type LineInfo, type ProgramCode, readFuncInfo, readLineInfo, withInsns } from "./code.js";
 import { checkLogSize } from "./load.js";
+import { type RunStats, readStream, statsOf } from "./observe.js";
 import { descriptorNumber, type ProgramTarget } from "./target.js";
+import { type RunOptions, type RunResult, testRun } from "./test-run.js";
 
 /** Options of {@link ProgramHandle.setAttachTarget}. */
 export interface AttachTargetOptions {
@@ -318,6 +320,46 @@ export class ProgramHandle {
     this.#loaded.fd.close();
     this.#loaded = undefined;
     this.#unloaded = true;
+  }
+
+  /**
+   * Runs the loaded program here and now, on a packet or context of the caller's, without attaching it: `prog.testRun({
+   * data: packet, repeat: 1000 })`. Maps and globals change as in any run. Blocks until it is done. Linux 4.12, for the types
+   * that the kernel can run so (packets, `syscall`, raw tracepoints and some more). libbpf: `bpf_prog_test_run_opts`.
+   *
+   * @throws UnsupportedError for other types and for options of newer kernels, SystemCallError, StateError before load
+   */
+  testRun(options: RunOptions = {}): RunResult {
+    return testRun(this, options);
+  }
+
+  /**
+   * What the kernel tells of the loaded program: id, tag, maps, sizes; with options its instructions, machine code and line
+   * tables. Linux 4.13; libbpf: `bpf_prog_get_info_by_fd`.
+   *
+   * @throws StateError before load, SystemCallError
+   */
+  info(options?: ProgInfoOptions): ProgInfo {
+    return withLocation(this.#where, () => progInfo(this.descriptor, options));
+  }
+
+  /**
+   * How often the program ran and for how long, while statistics were on (`enableStats()`). Linux 5.1.
+   *
+   * @throws as {@link info}
+   */
+  stats(): RunStats {
+    return withLocation(this.#where, () => statsOf(this.descriptor));
+  }
+
+  /**
+   * Takes what is there out of a stream: what the program printed with `bpf_stream_printk()`, and in `"stderr"` also what
+   * the kernel reports of it (arena faults, timeouts). "" when there is nothing. Linux 6.17; libbpf: `bpf_prog_stream_read`.
+   *
+   * @throws UnsupportedError on older kernels, SystemCallError, StateError before load
+   */
+  readStream(stream: ProgramStream): string {
+    return readStream(this, stream);
   }
 
   /** @internal */

@@ -42,6 +42,7 @@ export const BpfCommand = {
   LINK_DETACH: 34,
   PROG_BIND_MAP: 35,
   TOKEN_CREATE: 36,
+  PROG_STREAM_READ_BY_FD: 37,
   PROG_ASSOC_STRUCT_OPS: 38,
 } as const;
 
@@ -283,4 +284,10 @@ export const enableStatsLayout = layout(4, { type: ["u32", 0] });
 export const iterCreateLayout = layout(8, { link_fd: ["fd", 0], flags: ["u32", 4] });
 export const progBindMapLayout = layout(12, { prog_fd: ["fd", 0], map_fd: ["fd", 4], flags: ["u32", 8] });
 export const progAssocStructOpsLayout = layout(12, { map_fd: ["fd", 0], prog_fd: ["fd", 4], flags: ["u32", 8] });
+export const streamReadLayout = layout(20, {
+  stream_buf: ["pointer", 0],
+  stream_buf_len: ["u32", 8],
+  stream_id: ["u32", 12],
+  prog_fd: ["fd", 16],
+});
 export const tokenCreateLayout = layout(8, { flags: ["u32", 0], bpffs_fd: ["fd", 4] });

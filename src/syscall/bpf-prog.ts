@@ -7,6 +7,7 @@ import {
   progBindMapLayout,
   progLoadLayout,
   rawTracepointLayout,
+  streamReadLayout,
   testRunLayout,
 } from "./attr-layout.js";
 import { attrOf, bpf, bpfFd, type LogOptions, tokenFlag, tryBpf, tryBpfAsync } from "./bpf-call.js";
@@ -301,4 +302,23 @@ export function progAssocStructOps({
   flags?: number | undefined;
 }): void {
   bpf("PROG_ASSOC_STRUCT_OPS", progAssocStructOpsLayout, { map_fd: map, prog_fd: program, flags });
+}
+
+/** UAPI linux/bpf.h: BPF_STDOUT, BPF_STDERR. */
+const streams = { stdout: 1, stderr: 2 } as const;
+
+/** What a program writes to: by itself (`stdout`), and the kernel about it (`stderr`). */
+export type ProgramStream = keyof typeof streams;
+
+/**
+ * Takes out of a program's stream what fits into `into`; 0 bytes when the stream is empty. BPF_PROG_STREAM_READ_BY_FD,
+ * Linux 6.17 (EINVAL before); libbpf: `bpf_prog_stream_read`.
+ *
+ * @returns how many bytes were read
+ * @throws SystemCallError, ArgumentError
+ */
+export function progStreamRead(program: FdLike, stream: ProgramStream, into: Uint8Array): number {
+  if (!Object.hasOwn(streams, stream)) throw new ArgumentError(`a stream is stdout or stderr, not ${String(stream)}`);
+  const values = { stream_buf: into, stream_buf_len: into.length, stream_id: streams[stream], prog_fd: program };
+  return bpf("PROG_STREAM_READ_BY_FD", streamReadLayout, values);
 }

@@ -59,11 +59,13 @@ export {
 export {
   type ProgLoadOptions,
   type ProgLoadResult,
+  type ProgramStream,
   progAssocStructOps,
   progBindMap,
   progLoad,
   progLoadAsync,
   progLoadCapabilities,
+  progStreamRead,
   progTestRun,
   type RecordTable,
   rawTracepointOpen,

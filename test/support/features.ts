@@ -56,6 +56,11 @@ export const features = {
     since: "5.12",
     probe: tracing.functionProbe("bpf_task_storage_get_recur", "bpf_task_storage_get"),
   },
+  program_streams: {
+    what: "streams of programs, written with bpf_stream_vprintk()",
+    since: "6.18",
+    probe: tracing.functionProbe("bpf_stream_vprintk_impl", "bpf_stream_vprintk"),
+  },
   timer: { what: "timers in maps", since: "5.15", probe: tracing.functionProbe("bpf_timer_init") },
   loop: { what: "bpf_loop()", since: "5.17", probe: tracing.functionProbe("bpf_loop") },
   exceptions: { what: "bpf_throw() and exception callbacks", since: "6.7", probe: tracing.functionProbe("bpf_throw") },

@@ -52,6 +52,7 @@ const rows: Record<string, Row> = {
   iterCreate: { layout: attrs.iterCreateLayout, of: "attr", inside: "iter_create" },
   progBindMap: { layout: attrs.progBindMapLayout, of: "attr", inside: "prog_bind_map" },
   progAssocStructOps: { layout: attrs.progAssocStructOpsLayout, of: "attr", inside: "prog_assoc_struct_ops" },
+  streamRead: { layout: attrs.streamReadLayout, of: "attr", inside: "prog_stream_read" },
   tokenCreate: { layout: attrs.tokenCreateLayout, of: "attr", inside: "token_create" },
 
   "link plain": linkRow(link.plain),

@@ -37,6 +37,8 @@ const wanted = new Set([
   "bpf_throw",
   "bpf_loop",
   "bpf_copy_from_user_task",
+  "bpf_stream_vprintk",
+  "bpf_stream_vprintk_impl",
   "bpf_struct_ops_tcp_congestion_ops",
   "bpf_struct_ops_sched_ext_ops",
   "__x64_sys_getpgid",
