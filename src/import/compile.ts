@@ -42,9 +42,14 @@ export function compile(source: string, options: CompileOptions = {}): Compiled 
   const entry = cacheEntry(clang, flags, source);
   const cached = readEntry(entry);
   if (cached !== undefined) return cached;
+  const start = Date.now();
   const compiled = runClang(clang, flags, source);
-  // With warnings it is compiled again next time, and they are seen again.
-  if (compiled.warnings === "") writeEntry(entry, compiled);
+  // With warnings it is compiled again next time, and they are seen again. A file that was saved meanwhile may not be what
+  // clang has read; dates of files lag by a tick of the kernel's clock, up to 10 ms.
+  const isSettled = compiled.sources.every(
+    (path) => (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Infinity) < start - 10,
+  );
+  if (compiled.warnings === "" && isSettled) writeEntry(entry, compiled);
   return compiled;
 }
 

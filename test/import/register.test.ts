@@ -97,6 +97,7 @@ while [ $# -gt 0 ]; do
 done
 [ -n "$object" ] || exit 1
 if ! read -r word name <"$source" || [ "$word" != object ]; then echo "$source:1:1: error: unknown $word" >&2; exit 1; fi
+[ -e saving ] && echo 3 >"a header.h"
 cp "FIXTURES/$name.bpf.o" "$object"
 printf 'object: %s \\\\\n  a\\ header.h\n' "$source" >"$rule"
 `;
@@ -131,6 +132,16 @@ describe("a source", () => {
     project.write("source.bpf.c", "object minimal\n// changed\n");
     expect(await compile()).toEqual(expected);
     expect(runs()).toBe(4);
+  });
+
+  it("is compiled again when a file was saved while the compiler ran", async () => {
+    const before = runs();
+    project.write("saved.bpf.c", "object minimal\n");
+    project.write("saving", "");
+    expect((await project.run(open("saved.bpf.c"), env)).status).toBe(0);
+    rmSync(project.path("saving"));
+    for (let i = 0; i < 2; i++) expect((await project.run(open("saved.bpf.c"), env)).status).toBe(0);
+    expect(runs()).toBe(before + 2);
   });
 
   it("that is wrong gives the compiler's words", async () => {
