@@ -52,6 +52,7 @@ export {
   tc,
   type UprobeMultiOptions,
   type UprobeOptions,
+  type UsdtOptions,
   type XdpAttachOptions,
   type XdpDetachOptions,
   type XdpFeature,

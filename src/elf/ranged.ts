@@ -50,6 +50,8 @@ export interface ElfRanges {
   readonly wordSize: 4 | 8;
   /** EM_*. */
   readonly machine: number;
+  /** ET_*. */
+  readonly type: number;
   /** All sections, by index. */
   sections(): readonly SectionRange[];
   /** All segments. @throws ElfError */
@@ -139,6 +141,8 @@ const MAX_TABLE = 1 << 26;
 const IDENT_SIZE = 16;
 /** e_machine, in both classes. */
 const MACHINE_OFFSET = 18;
+/** e_type. */
+const TYPE_OFFSET = 16;
 /** e_phnum of files with more segments than fit: their number is in section 0 (UAPI linux/elf.h). */
 const PN_XNUM = 0xffff;
 
@@ -190,6 +194,10 @@ class Sections implements ElfRanges {
 
   get machine(): number {
     return this.#file.u16(MACHINE_OFFSET);
+  }
+
+  get type(): number {
+    return this.#file.u16(TYPE_OFFSET);
   }
 
   sections(): readonly SectionRange[] {

@@ -13,12 +13,13 @@ import { attachTrace } from "./trace.js";
 import { attachTracepoint } from "./tracepoint.js";
 import { attachUprobe } from "./uprobe.js";
 import { attachUprobeMulti } from "./uprobe-multi.js";
+import { attachUsdt, type MapsByName } from "./usdt.js";
 
 interface Rule {
   /** How a section name has to look like, for messages. */
   readonly form: string;
   /** `target` is what the section name says after its kind. */
-  readonly attach: (program: ProgramHandle, target: string) => BpfLink;
+  readonly attach: (program: ProgramHandle, target: string, maps: MapsByName) => BpfLink;
 }
 
 const rules: Readonly<Partial<Record<AutoAttachRule, Rule>>> = {
@@ -76,6 +77,16 @@ const rules: Readonly<Partial<Record<AutoAttachRule, Rule>>> = {
       return attachUprobeMulti(program, { binary, pattern, return: isReturn(program) });
     },
   },
+  usdt: {
+    form: "usdt/BINARY:PROVIDER:NAME",
+    attach: (program, target, maps) => {
+      const [, binary, provider, name] = /^([^:]+):([^:]+):([^:]+)$/.exec(target) ?? [];
+      if (binary === undefined || provider === undefined || name === undefined) {
+        throw malformed(program, "usdt/BINARY:PROVIDER:NAME");
+      }
+      return attachUsdt(program, maps, { binary, provider, name });
+    },
+  },
   "raw-tp": { form: "raw_tp/NAME", attach: (program, target) => attachRawTracepoint(program, target) },
   iter: { form: "iter/TARGET", attach: (program) => attachIter(program) },
   trace: {
@@ -92,7 +103,7 @@ const rules: Readonly<Partial<Record<AutoAttachRule, Rule>>> = {
  *   cgroup …): such programs are attached by hand.
  * @throws UnsupportedError for hooks that bpfkit cannot attach to yet
  */
-export function autoAttach(program: ProgramHandle): BpfLink | undefined {
+export function autoAttach(program: ProgramHandle, maps: MapsByName): BpfLink | undefined {
   const ruleName = program.definition?.autoAttach;
   if (ruleName === undefined || ruleName === null) return undefined;
   if (program.attachTarget === undefined) return undefined;
@@ -105,7 +116,7 @@ export function autoAttach(program: ProgramHandle): BpfLink | undefined {
     });
   }
   if (program.attachTarget === "") throw malformed(program, rule.form);
-  return rule.attach(program, program.attachTarget);
+  return rule.attach(program, program.attachTarget, maps);
 }
 
 /** A binary, and what is meant in it; empty without a colon, as neither can be. */

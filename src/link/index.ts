@@ -37,6 +37,7 @@ export { attachTrace, type TraceOptions } from "./trace.js";
 export { attachTracepoint, type TracepointOptions } from "./tracepoint.js";
 export { attachUprobe, type UprobeOptions } from "./uprobe.js";
 export { attachUprobeMulti, type UprobeMultiOptions } from "./uprobe-multi.js";
+export { attachUsdt, type UsdtOptions } from "./usdt.js";
 export {
   type XdpAttachOptions,
   type XdpDetachOptions,

@@ -84,7 +84,7 @@ export function attachUprobeMulti(program: ProgramHandle, options: UprobeMultiOp
  *
  * @throws SystemCallError with code `ATTACH`
  */
-function attachToPlaces(
+export function attachToPlaces(
   program: ProgramHandle,
   places: UprobePlaces,
   about: { readonly kind: "uprobe_multi" | "usdt"; readonly target: string; readonly cleanUp?: () => void },

@@ -48,6 +48,7 @@ export class BpfObject implements Disposable {
     for (const program of spec.programs) handlers.claim(program);
     const owner = {
       attacher: (program: BpfProgram) => handlers.attacher(program.spec),
+      map: (name: string) => this.maps.find((map) => map.name === name),
       clone: (program: BpfProgram, options: CloneOptions) => cloneSteps(this.#cloneable(), program, options, owner),
       runAsync: <T extends Disposable>(steps: LoadSteps<T>) => this.#runAsync(steps),
     };

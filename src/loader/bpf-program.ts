@@ -22,6 +22,7 @@ import {
   attachTracepoint,
   attachUprobe,
   attachUprobeMulti,
+  attachUsdt,
   attachXdp,
   autoAttach,
   BpfLink,
@@ -44,6 +45,7 @@ import {
   type TracepointOptions,
   type UprobeMultiOptions,
   type UprobeOptions,
+  type UsdtOptions,
   type XdpOptions,
 } from "../link/index.js";
 import type { BpfMap } from "../map/index.js";
@@ -74,6 +76,8 @@ export interface CloneOptions {
 export interface ProgramOwner {
   /** How a handler of the user's attaches a program; undefined for sections that bpfkit knows. */
   attacher(program: BpfProgram): ((program: BpfProgram) => BpfLink | undefined) | undefined;
+  /** A map of the object. */
+  map(name: string): BpfMap | undefined;
   /** Steps of loading a clone. @throws StateError unless the object is prepared or loaded */
   clone(program: BpfProgram, options: CloneOptions): LoadSteps<ProgramClone>;
   /** Runs them off the event loop; the object's descriptors stay open meanwhile. */
@@ -131,7 +135,7 @@ export class BpfProgram extends ProgramHandle {
   /** @internal The same, with undefined for sections that name no hook. */
   autoAttach(): BpfLink | undefined {
     const attacher = this.#owner.attacher(this);
-    const link = attacher === undefined ? autoAttach(this) : attacher(this);
+    const link = attacher === undefined ? autoAttach(this, this.#owner.map) : attacher(this);
     if (link !== undefined && !(link instanceof BpfLink)) {
       throw new ArgumentError("attach() of a section handler must return a BpfLink or undefined", {
         file: this.file,
@@ -176,6 +180,14 @@ export class BpfProgram extends ProgramHandle {
    */
   attachUprobeMulti(options: UprobeMultiOptions): BpfLink {
     return this.#own(attachUprobeMulti(this, options));
+  }
+
+  /**
+   * Attaches to all places of a probe that a user program defines itself, such as
+   * `{ binary: "libc.so.6", provider: "libc", name: "setjmp" }`. Linux 4.17. libbpf: `bpf_program__attach_usdt`.
+   */
+  attachUsdt(options: UsdtOptions): BpfLink {
+    return this.#own(attachUsdt(this, this.#owner.map, options));
   }
 
   /**

@@ -1,0 +1,146 @@
+// Probes that a program defines itself: a small C program hits them, arguments and cookie arrive.
+
+import { type ChildProcessWithoutNullStreams, execFileSync, spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { BpfObject, NotFoundError } from "../../src/index.js";
+import { fixturePath } from "../support/fixtures.js";
+import { kernelDescribe } from "../support/needs.js";
+
+/** What <sys/sdt.h> makes of DTRACE_PROBE3, and of one with a semaphore. Every byte on its input is a round. */
+const program = `
+#include <stdio.h>
+#include <unistd.h>
+#define NOTE(name, semaphore, args) \\
+  ".pushsection .note.stapsdt,\\"\\",\\"note\\"\\n.balign 4\\n.4byte 992f-991f, 994f-993f, 3\\n" \\
+  "991: .asciz \\"stapsdt\\"\\n992: .balign 4\\n993: .8byte 990b\\n.8byte 0\\n.8byte " semaphore "\\n" \\
+  ".asciz \\"bpfkit\\"\\n.asciz \\"" name "\\"\\n.asciz \\"" args "\\"\\n994: .balign 4\\n.popsection\\n"
+unsigned short bpfkit_watched_semaphore __attribute__((used, section(".probes")));
+long table[4] = {10, 20, 30, 40};
+static void __attribute__((noinline)) hit(int number, long value, signed char small)
+{
+  long *where = table;
+  asm("" : "+r"(where));
+  asm volatile("990: nop\\n" NOTE("full", "0", "-4@%[n] 8@%[v] -1@%[s] -4@$-9 8@%[m]")
+    :: [n] "r"(number), [v] "r"(value), [s] "r"(small), [m] "m"(where[2]));
+}
+static void __attribute__((noinline)) hit_again(int number)
+{
+  asm volatile("990: .byte 0x90, 0x0f, 0x1f, 0x44, 0, 0\\n" NOTE("hit", "0", "-4@%[n]") :: [n] "r"(number));
+}
+int main(void)
+{
+  char c;
+  while (read(0, &c, 1) == 1) {
+    hit(-5, 0x1122334455667788, -3);
+    asm volatile("990: nop\\n" NOTE("hit", "0", "-4@$7 8@$8"));
+    hit_again(1234);
+    asm volatile("990: nop\\n" NOTE("watched", "bpfkit_watched_semaphore", ""));
+    printf("%d\\n", bpfkit_watched_semaphore);
+    fflush(stdout);
+  }
+}
+`;
+
+const compiler = ["cc", "gcc", "clang-19"].find((name) => spawnSync(name, ["--version"]).status === 0);
+
+describe.skipIf(compiler === undefined || process.arch !== "x64")("with a C compiler", () => {
+  let folder = "";
+  let path = "";
+  let child: ChildProcessWithoutNullStreams;
+
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "bpfkit-usdt-"));
+    path = join(folder, "probed");
+    writeFileSync(join(folder, "probed.c"), program);
+    execFileSync(compiler!, ["-O1", "-o", path, join(folder, "probed.c")]);
+    child = spawn(path);
+  });
+
+  afterAll(() => {
+    child?.kill();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  /** The program hits each probe once; the value of its semaphore meanwhile. */
+  const round = async (): Promise<number> => {
+    const answer = new Promise<string>((done) => child.stdout.once("data", (data) => done(String(data))));
+    child.stdin.write("x");
+    return Number(await answer);
+  };
+
+  const values = (obj: BpfObject, count: number): bigint[] =>
+    Array.from({ length: count }, (_, index) => (obj.bss.arguments as { [index: number]: bigint })[index]!);
+
+  const loaded = (): BpfObject => {
+    const obj = BpfObject.open(fixturePath("usdt"));
+    obj.program("on_malformed").autoload = true;
+    obj.map("__bpf_usdt_specs").maxEntries = 4;
+    obj.loadSync();
+    return obj;
+  };
+
+  kernelDescribe("USDT probes", { needs: ["uprobe", "array_mmap"] }, () => {
+    it("deliver arguments of every place, and the cookie, until they are detached", async () => {
+      const obj = loaded();
+      try {
+        const usdt = obj.program("on_usdt");
+        const link = usdt.attachUsdt({ binary: path, provider: "bpfkit", name: "hit", pid: child.pid!, cookie: 99n });
+        expect([link.kind, link.target]).toEqual(["usdt", `USDT probe ${path}:bpfkit:hit`]);
+        await round();
+        expect(obj.bss.hits).toBe(2n);
+        expect(obj.bss.cookie_sum).toBe(198n);
+        expect(obj.bss.argument_count).toBe(1);
+        expect(values(obj, 2)).toEqual([1234n, 0n]);
+        link.close();
+        await round();
+        expect(obj.bss.hits).toBe(2n);
+        usdt.attachUsdt({ binary: path, provider: "bpfkit", name: "full" });
+        await round();
+        expect(obj.bss.argument_count).toBe(5);
+        expect(values(obj, 6)).toEqual([-5n, 0x1122334455667788n, -3n, -9n, 30n, 0n]);
+        // Numbers of specifications are used again: the map has room for four.
+        for (let i = 0; i < 5; i++) {
+          usdt.attachUsdt({ binary: path, provider: "bpfkit", name: "hit", pid: child.pid! }).close();
+        }
+      } finally {
+        obj.close();
+      }
+    });
+
+    it("raise the semaphore while somebody watches", async () => {
+      const obj = loaded();
+      try {
+        expect(await round()).toBe(0);
+        const link = obj.program("on_usdt").attachUsdt({
+          binary: path,
+          provider: "bpfkit",
+          name: "watched",
+          pid: child.pid!,
+        });
+        expect(await round()).toBe(1);
+        expect([obj.bss.hits, obj.bss.argument_count, obj.bss.cookie]).toEqual([1n, 0, 0n]);
+        link.close();
+        expect(await round()).toBe(0);
+      } finally {
+        obj.close();
+      }
+    });
+
+    it("say what does not exist", () => {
+      const obj = loaded();
+      try {
+        const usdt = obj.program("on_usdt");
+        const attach = (name: string) => () => usdt.attachUsdt({ binary: path, provider: "bpfkit", name });
+        expect(attach("hti")).toThrow(NotFoundError);
+        expect(attach("hti")).toThrow("did you mean bpfkit:hit?");
+        expect(() => usdt.attachUsdt({ binary: "node", provider: "x", name: "y" })).toThrow("has no USDT probe x:y");
+        expect(() => obj.program("on_malformed").attach()).toThrow("usdt/BINARY:PROVIDER:NAME");
+      } finally {
+        obj.close();
+      }
+    });
+  });
+});
