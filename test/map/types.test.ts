@@ -149,7 +149,9 @@ kernelDescribe("types of maps", { needs: ["socket_filter"] }, () => {
       hits.setCpu(1, last, 9n);
       expect(hits.getCpu(1, last)).toBe(9n);
       expect(hits.get(1)).toEqual([...new Array(last).fill(4n), 9n]);
-      expect(() => hits.setCpu(1, 0, 1n, { flags: "noexist" })).toThrow(/EEXIST/);
+      hits.setAllCpus(1, 2n);
+      expect(hits.get(1)).toEqual(new Array(last + 1).fill(2n));
+      expect(() => hits.setCpu(1, last + 1, 1n)).toThrow(ArgumentError);
     });
   });
 
