@@ -35,6 +35,9 @@ export interface GenerateOptions {
   readonly runtime?: string;
 }
 
+/** Put together, for tools that replace these words wherever they stand, as bundlers do. */
+const ownUrl = ["import", "meta", "url"].join(".");
+
 /** A module under construction. */
 interface Parts {
   readonly className: string;
@@ -57,7 +60,7 @@ export function generateSkeleton(bytes: Uint8Array, options: GenerateOptions): s
   const { language = "ts", object = "embed" } = options;
   const parts = analyse(bytes, options, "Bpf", true);
   const place =
-    object === "embed" ? `\`\n${encodeBase64(bytes)}\`` : `() => new URL(${quote(object.external)}, import.meta.url)`;
+    object === "embed" ? `\`\n${encodeBase64(bytes)}\`` : `() => new URL(${quote(object.external)}, ${ownUrl})`;
   const layout = layoutCode(layoutOf(parts.model, parts.declarations, parts.requested), place, language);
   const code = [classCode(parts, language), ...typeCode(parts, language, true), layout];
   if (language === "js") code.push(`export default ${parts.className};`);
