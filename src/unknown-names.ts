@@ -12,7 +12,7 @@ export function unknownNames(
   what: string,
   place: ErrorLocation,
   names: readonly string[],
-  methods: object = Object.create(null) as object,
+  methods: object = printable(),
 ): object {
   const refuse = (key: string): undefined => {
     if (key === "then" || key === "toJSON" || key === "constructor" || !/^[A-Za-z_]\w*$/.test(key)) return undefined;
@@ -25,5 +25,15 @@ export function unknownNames(
       return false;
     },
     has: () => false,
+  });
+}
+
+/** Node's `util.inspect` asks objects for names that are none of theirs; it is told what to print instead. */
+function printable(): object {
+  const key = Symbol.for("nodejs.util.inspect.custom");
+  return Object.defineProperty(Object.create(null) as object, key, {
+    value(this: object): object {
+      return { ...this };
+    },
   });
 }

@@ -5,6 +5,7 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { inspect } from "node:util";
 import { afterAll, describe, expect, it } from "vitest";
 import { type BpfLink, type BpfMap, BpfObject, BpfProgram, ObjectError } from "../../src/index.js";
 import {
@@ -54,6 +55,8 @@ describe("opening", () => {
     expect(() => (skeleton.maps as unknown as Record<string, unknown>).syscal_count).toThrow(
       "did you mean syscall_count?",
     );
+    expect(inspect(skeleton.progs, { depth: 0 })).toBe("{ count_syscall: BpfProgram {} }");
+    expect(inspect(skeleton.links)).toBe("{ count_syscall: undefined }");
     skeleton.rodata.target_pid = 5;
     expect(skeleton.object.rodata.target_pid).toBe(5);
     // The next one begins afresh.
