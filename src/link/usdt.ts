@@ -1,7 +1,7 @@
 // Probes that user programs define themselves (USDT): all places of one, with the specifications of their arguments in the
 // maps of <bpf/usdt.bpf.h> (libbpf.md 6).
 
-import { readFileSync, realpathSync } from "node:fs";
+import { realpathSync } from "node:fs";
 import { parseUsdtArguments, readUsdtProbes, USDT_SPEC_SIZE, type UsdtProbe, usdtSpec } from "../elf/index.js";
 import { ArgumentError, BpfkitError, NotFoundError, UnsupportedError } from "../errors.js";
 import { kernelHas, type UserBinary, withUserBinary } from "../kernel/index.js";
@@ -9,6 +9,7 @@ import { log } from "../log.js";
 import type { BpfMap } from "../map/index.js";
 import { didYouMean } from "../near-names.js";
 import type { ProgramHandle } from "../program/index.js";
+import { readTextFile } from "../syscall/index.js";
 import type { BpfLink } from "./link.js";
 import { checkPid } from "./uprobe.js";
 import { attachToPlaces } from "./uprobe-multi.js";
@@ -120,6 +121,13 @@ function findProbes(program: ProgramHandle, { path, base, source }: UserBinary, 
   };
 }
 
+/** @throws NotFoundError when the process is gone */
+function memoryMap(pid: number): string {
+  const text = readTextFile(`/proc/${pid === 0 ? "self" : pid}/maps`);
+  if (text !== undefined) return text;
+  throw new NotFoundError(`the memory of process ${pid} cannot be looked at`, { hint: "it may have ended" });
+}
+
 /** nop; nopl 0(%rax,%rax,1). The kernel makes a call of the second one, which costs much less than a trap. */
 const nops = [0x90, 0x0f, 0x1f, 0x44, 0x00, 0x00];
 
@@ -138,7 +146,7 @@ function absoluteAddresses({ path, fixed, probes }: Found, { pid }: UsdtOptions)
     });
   }
   const inside = realpathSync(path).replace(/^\/proc\/\d+\/root(?=\/)/, "");
-  const maps = readFileSync(`/proc/${pid === 0 ? "self" : pid}/maps`, "utf8");
+  const maps = memoryMap(pid);
   const regions = [...maps.matchAll(/^([0-9a-f]+)-([0-9a-f]+) ..x. ([0-9a-f]+) \S+ \S+ +(.*)$/gm)]
     .filter(([, , , , name]) => name === inside)
     .map(([, start, end, from]) => [start, end, from].map((text) => Number.parseInt(text!, 16)));
