@@ -78,12 +78,17 @@ interface Runnable {
   readonly descriptor: FileDescriptor;
 }
 
+/** What the kernel takes by itself. */
+const LIVE_FRAMES_BATCH = 64;
+
 /** Runs a loaded program; see `prog.testRun`. */
 export function testRun(program: Runnable, options: RunOptions): RunResult {
   const place = { file: program.file, program: program.name };
   const typeName = programTypeName(program.spec.type) ?? String(program.spec.type);
   const type = Object.hasOwn(types, typeName) ? types[typeName] : undefined;
-  const { data, context, repeat, cpu, batchSize, liveFrames = false, dataOutSize } = options;
+  const { data, context, repeat, cpu, liveFrames = false, dataOutSize } = options;
+  // The first kernels take no notice of the flag: they have to be given something that they refuse.
+  const batchSize = options.batchSize ?? (liveFrames ? LIVE_FRAMES_BATCH : undefined);
   if (liveFrames && (typeName !== "xdp" || dataOutSize !== undefined)) {
     throw new ArgumentError("liveFrames is for XDP programs, and gives no packets back", place);
   }

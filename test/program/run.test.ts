@@ -2,6 +2,7 @@
 
 import { expect } from "vitest";
 import { ArgumentError, BpfObject, enableStats, StateError, UnsupportedError } from "../../src/index.js";
+import { olderThan } from "../../src/kernel/index.js";
 import { fixturePath, only, withLoaded } from "../support/fixtures.js";
 import { kernelDescribe, kernelIt } from "../support/needs.js";
 
@@ -69,7 +70,10 @@ kernelDescribe("prog.testRun", { needs: ["array_mmap"] }, () => {
       expect(() => other.testRun()).toThrow(UnsupportedError);
       expect(() => other.testRun()).toThrow("programs of type tracepoint cannot be run by a call");
       const program = obj.program("change_packet");
-      expect(() => program.testRun({ data: packet(3) })).toThrow(/EINVAL.*at least 14 bytes/s);
+      // Linux 5.10 runs programs on less than an Ethernet header, too.
+      if (!olderThan("6.0")) {
+        expect(() => program.testRun({ data: packet(3) })).toThrow(/EINVAL.*at least 14 bytes/s);
+      }
       expect(() => program.testRun({ data: packet(64), repeat: -1 })).toThrow(ArgumentError);
       expect(() => program.testRun({ data: packet(64), liveFrames: true, dataOutSize: 5 })).toThrow("gives no packets");
       expect(() => obj.program("add_up").testRun()).toThrow(StateError);
