@@ -4,7 +4,7 @@
 import { realpathSync } from "node:fs";
 import { parseUsdtArguments, readUsdtProbes, USDT_SPEC_SIZE, type UsdtProbe, usdtSpec } from "../elf/index.js";
 import { ArgumentError, BpfkitError, NotFoundError, UnsupportedError } from "../errors.js";
-import { kernelHas, type UserBinary, withUserBinary } from "../kernel/index.js";
+import { kernelHas, olderThan, type UserBinary, withUserBinary } from "../kernel/index.js";
 import { log } from "../log.js";
 import type { BpfMap } from "../map/index.js";
 import { didYouMean } from "../near-names.js";
@@ -107,7 +107,8 @@ function findProbes(program: ProgramHandle, { path, base, source }: UserBinary, 
       program: program.name,
     });
   }
-  const skipsNop = machine === machines.x64 && kernelHas("uprobe_syscall") === true;
+  // Linux 6.18 has the call, too. In an emulated 6.18.15 the watched program died of it, in the middle of the second nop.
+  const skipsNop = machine === machines.x64 && kernelHas("uprobe_syscall") === true && !olderThan("7.0");
   return {
     path,
     machine,

@@ -57,6 +57,8 @@ describe.skipIf(compiler === undefined || process.arch !== "x64")("with a C comp
     writeFileSync(join(folder, "probed.c"), program);
     execFileSync(compiler!, ["-O1", "-o", path, join(folder, "probed.c")]);
     child = spawn(path);
+    // Writing to a program that died is told by its end.
+    child.stdin.on("error", () => undefined);
   });
 
   afterAll(() => {
@@ -64,12 +66,19 @@ describe.skipIf(compiler === undefined || process.arch !== "x64")("with a C comp
     rmSync(folder, { recursive: true, force: true });
   });
 
-  /** The program hits each probe once; the value of its semaphore meanwhile. */
-  const round = async (): Promise<number> => {
-    const answer = new Promise<string>((done) => child.stdout.once("data", (data) => done(String(data))));
-    child.stdin.write("x");
-    return Number(await answer);
-  };
+  /** The program hits each probe once; the value of its semaphore meanwhile. Says so when it dies of a probe. */
+  const round = (): Promise<number> =>
+    new Promise((done, fail) => {
+      const died = (code: number | null, signal: string | null): void => {
+        fail(new Error(`the program with the probes ended: ${signal ?? code}`));
+      };
+      child.once("exit", died);
+      child.stdout.once("data", (data) => {
+        child.off("exit", died);
+        done(Number(String(data)));
+      });
+      child.stdin.write("x", (error) => (error ? fail(error) : undefined));
+    });
 
   const values = (obj: BpfObject, count: number): bigint[] =>
     Array.from({ length: count }, (_, index) => (obj.bss.arguments as { [index: number]: bigint })[index]!);
