@@ -89,7 +89,7 @@ export type {
 export type { AttachTypeName, MapTypeName, ProgramTypeName } from "./object/index.js";
 export {
   type AttachTargetOptions,
-  enableStats,
+  countRuns,
   type FuncInfo,
   type LineInfo,
   type ProgramTarget,

@@ -344,7 +344,7 @@ export class ProgramHandle {
   }
 
   /**
-   * How often the program ran and for how long, while statistics were on (`enableStats()`). Linux 5.1.
+   * How often the program ran and for how long, while statistics were on (`countRuns()`). Linux 5.1.
    *
    * @throws as {@link info}
    */

@@ -2,14 +2,7 @@
 
 import { SystemCallError, UnsupportedError, withLocation } from "../errors.js";
 import { olderThan } from "../kernel/index.js";
-import {
-  Errno,
-  type FdLike,
-  enableStats as openStats,
-  type ProgramStream,
-  progInfo,
-  progStreamRead,
-} from "../syscall/index.js";
+import { Errno, enableStats, type FdLike, type ProgramStream, progInfo, progStreamRead } from "../syscall/index.js";
 
 /** How much a program ran. Runs and time are of the time in which statistics were enabled. */
 export interface RunStats {
@@ -36,15 +29,15 @@ export interface StatsSwitch extends Disposable {
  * wants them. Costs each run some tens of nanoseconds. Linux 5.8, needs CAP_SYS_ADMIN; libbpf: `bpf_enable_stats`.
  *
  * ```ts
- * using on = enableStats();
+ * using on = countRuns();
  * prog.stats().runCount;
  * ```
  *
  * @throws SystemCallError, UnsupportedError on older kernels (there `sysctl kernel.bpf_stats_enabled=1`, Linux 5.1)
  */
-export function enableStats(): StatsSwitch {
+export function countRuns(): StatsSwitch {
   try {
-    return openStats();
+    return enableStats();
   } catch (error) {
     if (!(error instanceof SystemCallError) || error.errno !== Errno.EINVAL || !olderThan("5.8")) throw error;
     throw new UnsupportedError("this kernel cannot count runs for a process; that came with Linux 5.8", {

@@ -1,7 +1,7 @@
 // Programs run by a call, counted, and listened to.
 
 import { expect } from "vitest";
-import { ArgumentError, BpfObject, enableStats, StateError, UnsupportedError } from "../../src/index.js";
+import { ArgumentError, BpfObject, countRuns, StateError, UnsupportedError } from "../../src/index.js";
 import { olderThan } from "../../src/kernel/index.js";
 import { fixturePath, only, withLoaded } from "../support/fixtures.js";
 import { kernelDescribe, kernelIt } from "../support/needs.js";
@@ -91,7 +91,7 @@ kernelDescribe("what is seen of a program", { needs: ["array_mmap"] }, () => {
       expect(program.info()).toMatchObject({ name: "change_packet", type: 6, mapIds: expect.any(Uint32Array) });
       expect(program.info({ xlated: true }).xlated?.length).toBe(program.info().xlatedLength);
       {
-        using _on = enableStats();
+        using _on = countRuns();
         const before = program.stats();
         program.testRun({ data: packet(60), repeat: 7 });
         const after = program.stats();
