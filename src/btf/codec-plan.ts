@@ -5,6 +5,7 @@
 import { BtfError } from "../errors.js";
 import type { Btf } from "./btf.js";
 import { type BitSlot, bitSlot } from "./codec-bits.js";
+import { arrayForm, memberBits } from "./conventions.js";
 import type { BtfComposite, BtfInt, BtfMember, BtfType } from "./types.js";
 
 /** What codecs need of a {@link Btf}. */
@@ -189,10 +190,8 @@ class Planner {
 
   #array(elementType: number, count: number, depth: number): Plan {
     const element = this.#btf.type(this.#btf.resolve(elementType));
-    if (element.kind === "int" && element.size === 1 && element.bits === 8 && !element.bool) {
-      if (isCharacter(element)) return { kind: "text", size: count, ...leaf };
-      if (!element.signed) return { kind: "bytes", size: count, ...leaf };
-    }
+    const form = arrayForm(element);
+    if (form !== "values") return { kind: form, size: count, ...leaf };
     const plan = this.plan(elementType, depth + 1);
     return {
       kind: "array",
@@ -244,12 +243,7 @@ class Planner {
 
   #field(member: BtfMember, memberType: BtfType, parent: BtfComposite, start: number, depth: number): Field {
     const { name } = member;
-    let { bitOffset, bitSize } = member;
-    if (bitSize === 0 && memberType.kind === "int" && memberType.bits !== memberType.size * 8) {
-      // Compilers before the kind flag wrote a bitfield's width into an integer type of its own.
-      bitSize = memberType.bits;
-      bitOffset += memberType.bitOffset;
-    }
+    const { bitOffset, bitSize } = memberBits(member, memberType);
     if (bitSize > 0) {
       if (bitOffset + bitSize > parent.size * 8) throw outside(member, parent);
       return { name, offset: start + Math.floor(bitOffset / 8), plan: this.#bits(memberType, bitOffset % 8, bitSize) };
@@ -288,11 +282,6 @@ function outside(member: BtfMember, parent: BtfComposite): BtfError {
 function intSize(size: number, type: BtfType): IntSize {
   if (size === 1 || size === 2 || size === 4 || size === 8 || size === 16) return size;
   throw invalid(`${labelOf(type)} has ${size} bytes; integers have 1, 2, 4, 8 or 16`);
-}
-
-/** clang writes `char` as a signed integer of that name, pahole without an encoding, GCC flags all three char types. */
-export function isCharacter(type: BtfInt): boolean {
-  return type.name === "char" || (type.char && !/\b(un)?signed\b/.test(type.name));
 }
 
 function labelOf(type: BtfType): string {

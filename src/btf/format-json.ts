@@ -1,18 +1,9 @@
 // Values as JSON, from bytes and a type: every integer with all its digits, enumerators by name.
 
-import { ValueError } from "../errors.js";
-import { planType } from "./codec-plan.js";
 import { readText } from "./codec-strings.js";
-import {
-  type Bits,
-  enumeratorOf,
-  hexBytes,
-  isText,
-  type PrintableTypes,
-  readFloat,
-  readInteger,
-} from "./scalar-text.js";
-import type { BtfType } from "./types.js";
+import { arrayForm, type Bits } from "./conventions.js";
+import type { BtfArray, BtfComposite, BtfType } from "./types.js";
+import { enumeratorOf, type PrintableTypes, ValueReader } from "./value-reader.js";
 
 /** How to print. */
 export interface JsonOptions {
@@ -38,12 +29,8 @@ export function formatJson(
   bytes: Uint8Array,
   { indent = "", level = 0 }: JsonOptions = {},
 ): string {
-  const { size } = planType(btf, typeId, {});
-  if (bytes.length < size) throw new ValueError("VALUE", `a value has ${size} bytes, there are only ${bytes.length}`);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const type = btf.type(typeId);
-  const id = type.kind === "var" ? type.type : typeId;
-  return new JsonPrinter(btf, view, indent).value(id, { bitOffset: 0, bitSize: 0 }, level);
+  const value = new ValueReader(btf, typeId, bytes);
+  return new JsonPrinter(value, indent).print(value.type(value.id), { bitOffset: 0, bitSize: 0 }, level);
 }
 
 /** Elements of a JSON array or object between brackets, in one line or in one each. */
@@ -61,69 +48,53 @@ export function jsonLines(
 }
 
 class JsonPrinter {
-  readonly #btf: PrintableTypes;
-  readonly #view: DataView;
+  readonly #value: ValueReader;
   readonly #indent: string;
   readonly #colon: string;
 
-  constructor(btf: PrintableTypes, view: DataView, indent: string) {
-    this.#btf = btf;
-    this.#view = view;
+  constructor(value: ValueReader, indent: string) {
+    this.#value = value;
     this.#indent = indent;
     this.#colon = indent === "" ? ":" : ": ";
   }
 
-  value(id: number, at: Bits, level: number): string {
-    const type = this.#btf.type(this.#btf.resolve(id));
+  print(type: BtfType, at: Bits, level: number): string {
     switch (type.kind) {
       case "struct":
       case "union":
         return jsonLines("{", this.#members(type, at.bitOffset, level + 1), "}", this.#indent, level);
       case "array":
-        return this.#array(type.elementType, type.count, at.bitOffset, level);
-      case "float": {
-        const value = readFloat(this.#view, this.#btf.littleEndian, type.size, at.bitOffset / 8);
-        if (value !== undefined) return JSON.stringify(value);
-        return JSON.stringify(`0x${hexBytes(this.#view, at.bitOffset / 8, type.size)}`);
-      }
+        return this.#array(type, at.bitOffset, level);
+      case "float":
+        return JSON.stringify(this.#value.float(type, at));
       default:
         return this.#scalar(type, at);
     }
   }
 
   #scalar(type: BtfType, at: Bits): string {
-    const value = readInteger(this.#view, this.#btf.littleEndian, type, at);
+    const value = this.#value.integer(type, at);
     if (type.kind === "ptr") return `"0x${value.toString(16)}"`;
     if (type.kind === "int" && type.bool) return String(value !== 0n);
     const name = type.kind === "enum" || type.kind === "enum64" ? enumeratorOf(type, value) : undefined;
     return name === undefined ? String(value) : JSON.stringify(name);
   }
 
-  #members(type: BtfType & { readonly kind: "struct" | "union" }, start: number, level: number): string[] {
-    return type.members.flatMap(({ name, type: id, bitOffset, bitSize }) => {
-      const member = this.#btf.type(this.#btf.resolve(id));
-      if (name === "") {
-        const anonymous = member.kind === "struct" || member.kind === "union";
-        return anonymous ? this.#members(member, start + bitOffset, level) : [];
-      }
-      const old = bitSize === 0 && member.kind === "int" && member.bits !== member.size * 8;
-      const at = old
-        ? { bitOffset: start + bitOffset + member.bitOffset, bitSize: member.bits }
-        : { bitOffset: start + bitOffset, bitSize };
-      return `${JSON.stringify(name)}${this.#colon}${this.value(id, at, level)}`;
-    });
+  #members(composite: BtfComposite, start: number, level: number): string[] {
+    const lines: string[] = [];
+    for (const { name, type, at } of this.#value.members(composite, start)) {
+      if (name === "") lines.push(...this.#members(type as BtfComposite, at.bitOffset, level));
+      else lines.push(`${JSON.stringify(name)}${this.#colon}${this.print(type, at, level)}`);
+    }
+    return lines;
   }
 
-  #array(elementType: number, count: number, start: number, level: number): string {
-    if (isText(this.#btf.type(this.#btf.resolve(elementType)))) {
-      return JSON.stringify(readText(this.#view, start / 8, count));
-    }
-    const { size, kind } = planType(this.#btf, elementType, {});
-    const items = Array.from({ length: count }, (_, i) =>
-      this.value(elementType, { bitOffset: start + i * size * 8, bitSize: 0 }, level + 1),
-    );
+  #array(array: BtfArray, start: number, level: number): string {
+    const element = this.#value.type(array.elementType);
+    if (arrayForm(element) === "text") return JSON.stringify(readText(this.#value.view, start / 8, array.count));
+    const items = Array.from(this.#value.elements(array, start), ({ type, at }) => this.print(type, at, level + 1));
     // Scalars stand in one line, or long arrays would fill the screen.
-    const inLine = kind !== "struct" && kind !== "union" && kind !== "array";
+    const inLine = element.kind !== "struct" && element.kind !== "union" && element.kind !== "array";
     if (inLine && this.#indent !== "") return `[${items.join(", ")}]`;
     return jsonLines("[", items, "]", this.#indent, level);
   }

@@ -1,19 +1,10 @@
 // Values as C would initialise them, `(struct point){.x = (int)1,}`: what libbpf's btf_dump__dump_type_data prints
 // (libbpf.md 5.3 point 7), from bytes and a type.
 
-import { ValueError } from "../errors.js";
-import { planType } from "./codec-plan.js";
-import {
-  type Bits,
-  enumeratorOf,
-  hexBytes,
-  isText,
-  type PrintableTypes,
-  readFloat,
-  readInteger,
-  typeName,
-} from "./scalar-text.js";
+import { arrayForm, type Bits } from "./conventions.js";
+import { typeName } from "./type-name.js";
 import type { BtfArray, BtfComposite, BtfType } from "./types.js";
+import { enumeratorOf, type PrintableTypes, ValueReader } from "./value-reader.js";
 
 /** How to print. */
 export interface FormatOptions {
@@ -45,13 +36,7 @@ export function formatValue(
   bytes: Uint8Array,
   options: FormatOptions = {},
 ): string {
-  // The plan has checked every offset, and bounded depth and work.
-  const { size } = planType(btf, typeId, {});
-  if (bytes.length < size) throw new ValueError("VALUE", `a value has ${size} bytes, there are only ${bytes.length}`);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const type = btf.type(typeId);
-  const printer = new Printer(btf, view, options);
-  return printer.print(type.kind === "var" ? type.type : typeId);
+  return new Printer(new ValueReader(btf, typeId, bytes), options).print();
 }
 
 /** Where a value stands in what is around it. */
@@ -64,24 +49,22 @@ interface Position extends Bits {
 }
 
 class Printer {
-  readonly #btf: PrintableTypes;
-  readonly #view: DataView;
+  readonly #value: ValueReader;
   readonly #options: FormatOptions;
   readonly #newline: string;
 
-  constructor(btf: PrintableTypes, view: DataView, options: FormatOptions) {
-    this.#btf = btf;
-    this.#view = view;
+  constructor(value: ValueReader, options: FormatOptions) {
+    this.#value = value;
     this.#options = options;
     this.#newline = options.compact === true ? "" : "\n";
   }
 
-  print(id: number): string {
-    return this.#value(id, { bitOffset: 0, bitSize: 0, depth: 0, inArray: false });
+  print(): string {
+    return this.#part(this.#value.id, { bitOffset: 0, bitSize: 0, depth: 0, inArray: false });
   }
 
-  #value(id: number, at: Position): string {
-    const type = this.#btf.type(this.#btf.resolve(id));
+  #part(id: number, at: Position): string {
+    const type = this.#value.type(id);
     return `${this.#indent(at.depth)}${this.#prefix(id, at)}${this.#body(type, at)}${at.depth > 0 ? "," : ""}${
       at.depth > 0 ? this.#newline : ""
     }`;
@@ -94,7 +77,7 @@ class Printer {
 
   #prefix(id: number, { name, inArray }: Position): string {
     if (this.#options.skipNames === true) return "";
-    const cast = inArray ? "" : `(${typeName(this.#btf, id)})`;
+    const cast = inArray ? "" : `(${typeName(this.#value.btf, id)})`;
     return name === undefined || name === "" ? cast : `.${name} = ${cast}`;
   }
 
@@ -106,9 +89,8 @@ class Printer {
       case "array":
         return this.#array(type, at);
       case "float": {
-        const offset = at.bitOffset / 8;
-        const value = readFloat(this.#view, this.#btf.littleEndian, type.size, offset);
-        return value === undefined ? `0x${hexBytes(this.#view, offset, type.size)}` : fixed(value);
+        const value = this.#value.float(type, at);
+        return typeof value === "string" ? value : fixed(value);
       }
       default:
         return this.#scalar(type, at);
@@ -116,59 +98,43 @@ class Printer {
   }
 
   #scalar(type: BtfType, at: Position): string {
-    const { littleEndian } = this.#btf;
-    const value = readInteger(this.#view, littleEndian, type, at);
+    const value = this.#value.integer(type, at);
     if (type.kind === "enum") return enumeratorOf(type, value) ?? String(value);
     if (type.kind === "enum64") return enumeratorOf(type, value) ?? `${value}${type.signed ? "LL" : "ULL"}`;
     if (type.kind === "ptr") return value === 0n ? "(nil)" : `0x${value.toString(16)}`;
     if (at.bitSize > 0 || (type.kind === "int" && type.size === 16)) {
-      return `0x${readInteger(this.#view, littleEndian, type, at, false).toString(16)}`;
+      return `0x${this.#value.integer(type, at, false).toString(16)}`;
     }
     return String(value);
   }
 
-  #composite({ members }: BtfComposite, at: Position): string {
+  #composite(composite: BtfComposite, at: Position): string {
     let text = `{${this.#newline}`;
-    for (const { name, type, bitOffset, bitSize } of members) {
-      const bits = this.#member(type, at.bitOffset + bitOffset, bitSize);
-      const position = { ...bits, depth: at.depth + 1, inArray: at.inArray, name };
-      // An unnamed bitfield is padding.
-      if (name === "" && !this.#isComposite(type)) continue;
-      const shown = this.#options.zeroes === true || at.inArray || !this.#isZero(type, position);
-      if (shown) text += this.#value(type, position);
+    for (const { name, id, type, at: bits } of this.#value.members(composite, at.bitOffset)) {
+      const shown = this.#options.zeroes === true || at.inArray || !this.#isZero(type, bits);
+      if (shown) text += this.#part(id, { ...bits, depth: at.depth + 1, inArray: at.inArray, name });
     }
     return `${text}${this.#indent(at.depth)}}`;
   }
 
-  /** Compilers before the kind flag wrote a bitfield's width into an integer type of its own. */
-  #member(id: number, bitOffset: number, bitSize: number): Bits {
-    const type = this.#btf.type(this.#btf.resolve(id));
-    if (bitSize > 0 || type.kind !== "int" || type.bits === type.size * 8) return { bitOffset, bitSize };
-    return { bitOffset: bitOffset + type.bitOffset, bitSize: type.bits };
-  }
-
-  #isComposite(id: number): boolean {
-    const { kind } = this.#btf.type(this.#btf.resolve(id));
-    return kind === "struct" || kind === "union";
-  }
-
-  #array({ elementType, count }: BtfArray, at: Position): string {
-    const element = this.#btf.type(this.#btf.resolve(elementType));
-    if (isText(element)) return this.#text(at.bitOffset / 8, count, at.depth);
-    const size = this.#sizeOf(elementType);
+  #array(array: BtfArray, at: Position): string {
+    if (this.#isText(array)) return this.#text(at.bitOffset / 8, array.count, at.depth);
     let text = `[${this.#newline}`;
-    for (let i = 0; i < count; i++) {
-      const bitOffset = at.bitOffset + i * size * 8;
-      text += this.#value(elementType, { bitOffset, bitSize: 0, depth: at.depth + 1, inArray: true });
+    for (const { id, at: bits } of this.#value.elements(array, at.bitOffset)) {
+      text += this.#part(id, { ...bits, depth: at.depth + 1, inArray: true });
     }
     return `${text}${this.#indent(at.depth)}]`;
+  }
+
+  #isText({ elementType }: BtfArray): boolean {
+    return arrayForm(this.#value.type(elementType)) === "text";
   }
 
   /** Characters up to the first NUL. */
   #text(offset: number, count: number, depth: number): string {
     const codes: number[] = [];
     for (let i = 0; i < count; i++) {
-      const code = this.#view.getUint8(offset + i);
+      const code = this.#value.view.getUint8(offset + i);
       if (code === 0) break;
       codes.push(code);
     }
@@ -181,35 +147,26 @@ class Printer {
     return `[${this.#newline}${inside}${this.#indent(depth)}]`;
   }
 
-  #sizeOf(id: number): number {
-    return planType(this.#btf, id, {}).size;
-  }
-
   /** True when every bit of the value's members is zero; padding does not count. */
-  #isZero(id: number, at: Bits): boolean {
-    const type = this.#btf.type(this.#btf.resolve(id));
+  #isZero(type: BtfType, at: Bits): boolean {
     switch (type.kind) {
       case "struct":
       case "union":
-        return type.members.every(
-          (member) =>
-            (member.name === "" && !this.#isComposite(member.type)) ||
-            this.#isZero(member.type, this.#member(member.type, at.bitOffset + member.bitOffset, member.bitSize)),
-        );
-      case "array": {
-        const element = this.#btf.type(this.#btf.resolve(type.elementType));
-        if (isText(element)) return type.count === 0 || this.#view.getUint8(at.bitOffset / 8) === 0;
-        const size = this.#sizeOf(type.elementType);
-        for (let i = 0; i < type.count; i++) {
-          if (!this.#isZero(type.elementType, { bitOffset: at.bitOffset + i * size * 8, bitSize: 0 })) return false;
-        }
-        return true;
-      }
+        return this.#areZero(this.#value.members(type, at.bitOffset));
+      case "array":
+        // Text is empty when its first character is NUL.
+        if (this.#isText(type)) return type.count === 0 || this.#value.view.getUint8(at.bitOffset / 8) === 0;
+        return this.#areZero(this.#value.elements(type, at.bitOffset));
       case "float":
-        return /^0*$/.test(hexBytes(this.#view, at.bitOffset / 8, type.size));
+        return this.#value.isZero(type, at);
       default:
-        return readInteger(this.#view, this.#btf.littleEndian, type, at) === 0n;
+        return this.#value.integer(type, at) === 0n;
     }
+  }
+
+  #areZero(parts: Iterable<{ readonly type: BtfType; readonly at: Bits }>): boolean {
+    for (const { type, at } of parts) if (!this.#isZero(type, at)) return false;
+    return true;
   }
 }
 

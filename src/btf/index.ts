@@ -10,9 +10,9 @@ export {
   compileCodec,
   unionBytes,
 } from "./codec.js";
-export { isCharacter } from "./codec-plan.js";
 export { textHash, valueShape } from "./codec-shape.js";
 export { setOwn } from "./codec-value.js";
+export { arrayForm, memberBits } from "./conventions.js";
 export type { BtfMemberInput, BtfTypeInput } from "./encode.js";
 export {
   type BtfExt,

@@ -2,6 +2,7 @@
 // compileCodec). Structs, unions and enums that have a name in C are declared once and referred to.
 
 import {
+  arrayForm,
   type Btf,
   type BtfComposite,
   type BtfEnum,
@@ -9,7 +10,7 @@ import {
   type BtfMember,
   type BtfType,
   compileCodec,
-  isCharacter,
+  memberBits,
 } from "../btf/index.js";
 import { BpfkitError, BtfError } from "../errors.js";
 import { cDeclaration } from "./c-type.js";
@@ -117,11 +118,9 @@ export class ValueTypes {
 
   #array(elementType: number): string {
     const element = this.#btf.type(this.#btf.resolve(elementType));
-    if (element.kind === "int" && element.size === 1 && element.bits === 8 && !element.bool) {
-      if (isCharacter(element)) return "string";
-      if (!element.signed) return "Uint8Array";
-    }
-    return arrayOf(this.typeOf(elementType));
+    const form = arrayForm(element);
+    if (form === "values") return arrayOf(this.typeOf(elementType));
+    return form === "text" ? "string" : "Uint8Array";
   }
 
   #declare(type: BtfComposite | Enumeration, name: string): Declaration {
@@ -210,10 +209,9 @@ export class ValueTypes {
   #member(member: BtfMember, resolved: BtfType, start: number): string {
     if (++this.#members > MAX_MEMBERS)
       throw new BtfError("BTF_INVALID", "the types have too many members to write out");
-    const { name, type, bitSize } = member;
-    const isOldBitfield = resolved.kind === "int" && resolved.bits !== resolved.size * 8;
-    const bits = bitSize > 0 ? bitSize : isOldBitfield ? resolved.bits : 0;
-    const at = start + member.bitOffset;
+    const { name, type } = member;
+    const { bitOffset, bitSize: bits } = memberBits(member, resolved);
+    const at = start + bitOffset;
     const offset = at % 8 === 0 ? `Offset ${at / 8}` : `Offset ${Math.floor(at / 8)} bit ${at % 8}`;
     const width = bits > 0 ? "" : `, ${bytes(this.#btf.sizeOf(type))}`;
     const declared = `${cDeclaration(this.#btf, type, name)}${bits > 0 ? ` : ${bits}` : ""}`;

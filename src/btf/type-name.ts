@@ -1,68 +1,7 @@
-// Scalars in memory as text, and C's names of types: what both printers of values (format-value.ts, format-json.ts) need.
+// C's names of types.
 
-import type { Btf } from "./btf.js";
-import { bitSlot, readWideBits } from "./codec-bits.js";
-import type { BtfEnum, BtfEnum64, BtfInt, BtfType } from "./types.js";
-
-/** What printers need of a {@link Btf}. */
-export type PrintableTypes = Pick<Btf, "littleEndian" | "type" | "resolve">;
-
-/** One value in memory. */
-export interface Bits {
-  /** From the beginning of the view. */
-  readonly bitOffset: number;
-  /** Width of a bitfield; 0 when the value is none. */
-  readonly bitSize: number;
-}
-
-/** An integer, enum or pointer. @param signed by default as the type says */
-export function readInteger(
-  view: DataView,
-  littleEndian: boolean,
-  type: BtfType,
-  { bitOffset, bitSize }: Bits,
-  signed = "signed" in type && type.signed,
-): bigint {
-  const bits = bitSize > 0 ? bitSize : sizeOfScalar(type) * 8;
-  return readWideBits(view, Math.floor(bitOffset / 8), bitSlot(bitOffset % 8, bits, littleEndian), signed);
-}
-
-function sizeOfScalar(type: BtfType): number {
-  return type.kind === "ptr" ? 8 : "size" in type ? type.size : 0;
-}
-
-/** A floating-point number; undefined for sizes that JavaScript has no type for. */
-export function readFloat(view: DataView, littleEndian: boolean, size: number, offset: number): number | undefined {
-  if (size === 4) return view.getFloat32(offset, littleEndian);
-  return size === 8 ? view.getFloat64(offset, littleEndian) : undefined;
-}
-
-/** The first enumerator of this value. */
-export function enumeratorOf(type: BtfEnum | BtfEnum64, value: bigint): string | undefined {
-  for (const { name, value: candidate } of type.values) if (BigInt(candidate) === value) return name;
-  return undefined;
-}
-
-/** `char`, whatever the compiler calls it: text in arrays. `unsigned char` and `signed char` are numbers. */
-export function isText(type: BtfType): type is BtfInt {
-  return (
-    type.kind === "int" &&
-    type.size === 1 &&
-    !type.bool &&
-    (type.name === "char" || (type.char && !/\bun|\bsigned/.test(type.name)))
-  );
-}
-
-/** The bytes of a value as text in hexadecimal digits, as memory has them. */
-export function hexBytes(view: DataView, offset: number, size: number): string {
-  let text = "";
-  for (let i = 0; i < size; i++)
-    text += view
-      .getUint8(offset + i)
-      .toString(16)
-      .padStart(2, "0");
-  return text;
-}
+import type { BtfType } from "./types.js";
+import type { PrintableTypes } from "./value-reader.js";
 
 const MAX_LINKS = 64;
 
