@@ -23,16 +23,8 @@ export { type AttachedProgram, type AttachedPrograms, type QueryOptions, queryPr
 export { attachRawTracepoint, type RawTracepointOptions } from "./raw-tracepoint.js";
 export { attachSocket, attachSockmap } from "./sockets.js";
 export { attachStructOps, StructOpsLink } from "./struct-ops.js";
-export {
-  attachTc,
-  type TcDirection,
-  type TcFilter,
-  type TcFilterName,
-  TcLink,
-  type TcOptions,
-  type TcPlace,
-  tc,
-} from "./tc.js";
+export { attachTc, type TcFilterName, TcLink, tc } from "./tc.js";
+export type { TcDirection, TcFilter, TcOptions, TcPlace } from "./tc-filters.js";
 export { attachTrace, type TraceOptions } from "./trace.js";
 export { attachTracepoint, type TracepointOptions } from "./tracepoint.js";
 export { attachUprobe, type UprobeOptions } from "./uprobe.js";
