@@ -52,7 +52,7 @@ export function attachKprobeMulti(
       attachType: session ? AttachType.trace_kprobe_session : AttachType.trace_kprobe_multi,
       family: "kprobe_multi",
       ...chosen,
-      cookies: cookies && BigUint64Array.from(cookies, (cookie) => BigInt.asUintN(64, cookie)),
+      cookies: cookies && BigUint64Array.from(cookies),
       kprobeFlags: onReturn ? BPF_F_KPROBE_MULTI_RETURN : 0,
     });
     return new BpfLink({ kind: "kprobe_multi", program: program.name, target, link });
@@ -79,9 +79,7 @@ function choose(
 ): { symbols?: readonly string[]; addresses?: BigUint64Array } {
   if (typeof functions !== "string") {
     if (functions.length === 0) throw new ArgumentError("no functions to attach to", { program: program.name });
-    return areNames(functions)
-      ? { symbols: functions }
-      : { addresses: BigUint64Array.from(functions, (address) => BigInt.asUintN(64, address)) };
+    return areNames(functions) ? { symbols: functions } : { addresses: BigUint64Array.from(functions) };
   }
   if (!isGlob(functions)) return { symbols: [functions] };
   const found = traceableFunctions(functions);

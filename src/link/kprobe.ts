@@ -17,6 +17,11 @@ import { openTraceEvent } from "./trace-event.js";
  */
 export type ProbeMode = "link" | "ioctl" | "tracefs";
 
+/** Whether a probe is attached without a kernel link. */
+export function isByIoctl(mode: ProbeMode | undefined): boolean {
+  return mode === "ioctl" || mode === "tracefs";
+}
+
 /** Options of kprobes. */
 export interface KprobeOptions {
   /** Runs when the function returns, instead of when it is entered. */
@@ -44,14 +49,8 @@ export function attachKprobe(program: ProgramHandle, place: string | bigint, opt
   const name = typeof place === "string" ? place : `0x${place.toString(16)}`;
   const target = `${onReturn ? "kretprobe" : "kprobe"} ${name}${offset === 0 ? "" : `+0x${offset.toString(16)}`}`;
   const attach = (): BpfLink => {
-    const { event, remove } = openKprobe(place, { onReturn, offset, mode });
-    const shared = { kind: "kprobe", target, cookie, cleanUp: remove } as const;
-    try {
-      return attachToPerfEvent(program, event, { ...shared, ioctl: mode === "ioctl" || mode === "tracefs" });
-    } catch (error) {
-      remove?.();
-      throw error;
-    }
+    const { event, remove: cleanUp } = openKprobe(place, { onReturn, offset, mode });
+    return attachToPerfEvent(program, event, { kind: "kprobe", target, cookie, cleanUp, ioctl: isByIoctl(mode) });
   };
   try {
     return explainAttach(program, target, attach, { hints, since: "4.1" });

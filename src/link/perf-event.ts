@@ -32,7 +32,7 @@ export interface PerfLinkOptions {
   readonly ioctl?: boolean | undefined;
   /** Leaves the events as they are. */
   readonly dontEnable?: boolean | undefined;
-  /** What has to be undone after the events are closed; must not throw. */
+  /** What has to be undone after the events are closed; must not throw. A second call has no effect. */
   readonly cleanUp?: (() => void) | undefined;
 }
 
@@ -43,48 +43,38 @@ export interface CookieEvent {
 }
 
 /**
- * Runs `program` on a perf event and starts the event. Takes ownership of `event`, also when it throws.
+ * Runs `program` on a perf event and starts the event. Takes ownership of `event`, also when it throws: then it has called
+ * `cleanUp`, too.
  *
  * With a kernel link (Linux 5.15), else by ioctl, which knows no cookies. libbpf: `bpf_program__attach_perf_event_opts`.
  */
 export function attachToPerfEvent(program: ProgramHandle, event: FileDescriptor, options: PerfLinkOptions): BpfLink {
-  const { kind, target, cookie, cleanUp } = options;
-  let link: FileDescriptor | undefined;
-  try {
-    link = createLink(program, { event, cookie }, options);
-    if (options.dontEnable !== true) perfEventEnable(event);
-  } catch (error) {
-    link?.close();
-    event.close();
-    throw error;
-  }
-  return new BpfLink({ kind, program: program.name, target, link, others: [event], cleanUp });
+  return attachToPerfEvents(program, [{ event, cookie: options.cookie }], options);
 }
 
-/** The same on several events, as one attachment. Takes ownership of all events, also when it throws. */
+/** The same on several events, as one attachment. */
 export function attachToPerfEvents(
   program: ProgramHandle,
   events: readonly CookieEvent[],
   options: Omit<PerfLinkOptions, "cookie">,
 ): BpfLink {
   const { kind, target, cleanUp } = options;
-  const [first] = events;
-  if (events.length === 1 && first !== undefined) {
-    return attachToPerfEvent(program, first.event, { ...options, cookie: first.cookie });
-  }
-  const others: FileDescriptor[] = [];
+  const links: FileDescriptor[] = [];
+  const descriptors = events.map(({ event }) => event);
   try {
     for (const each of events) {
       const link = createLink(program, each, options);
-      if (link !== undefined) others.push(link);
+      if (link !== undefined) links.push(link);
     }
-    if (options.dontEnable !== true) for (const { event } of events) perfEventEnable(event);
+    if (options.dontEnable !== true) for (const event of descriptors) perfEventEnable(event);
   } catch (error) {
-    for (const descriptor of [...others, ...events.map(({ event }) => event)]) descriptor.close();
+    for (const descriptor of [...links, ...descriptors]) descriptor.close();
+    cleanUp?.();
     throw error;
   }
-  others.push(...events.map(({ event }) => event));
-  return new BpfLink({ kind, program: program.name, target, link: undefined, others, cleanUp });
+  // The kernel's link of a single event can be pinned and asked about.
+  const link = events.length === 1 ? links.shift() : undefined;
+  return new BpfLink({ kind, program: program.name, target, link, others: [...links, ...descriptors], cleanUp });
 }
 
 /** The kernel's link, or undefined when the program was attached by ioctl. */

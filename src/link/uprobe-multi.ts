@@ -121,7 +121,7 @@ function asOneLink(
     family: "uprobe_multi",
     path,
     offsets: BigUint64Array.from(offsets, BigInt),
-    cookies: cookies && BigUint64Array.from(cookies, (cookie) => BigInt.asUintN(64, cookie)),
+    cookies: cookies && BigUint64Array.from(cookies),
     refCtrOffsets: refCtrOffsets && BigUint64Array.from(refCtrOffsets, BigInt),
     uprobeFlags: onReturn ? BPF_F_UPROBE_MULTI_RETURN : 0,
     // 0 means all here.
@@ -155,12 +155,7 @@ function asEvents(
     remove();
     cleanUp?.();
   };
-  try {
-    return attachToPerfEvents(program, events, { kind, target, cleanUp: both });
-  } catch (error) {
-    remove();
-    throw error;
-  }
+  return attachToPerfEvents(program, events, { kind, target, cleanUp: both });
 }
 
 function choose(

@@ -7,7 +7,7 @@ import { didYouMean } from "../near-names.js";
 import type { ProgramHandle } from "../program/index.js";
 import { type FileDescriptor, perfEventOpen } from "../syscall/index.js";
 import { explainAttach } from "./attach-error.js";
-import type { ProbeMode } from "./kprobe.js";
+import { isByIoctl, type ProbeMode } from "./kprobe.js";
 import type { BpfLink } from "./link.js";
 import { attachToPerfEvent } from "./perf-event.js";
 import { openTraceEvent } from "./trace-event.js";
@@ -59,14 +59,8 @@ export function attachUprobe(program: ProgramHandle, options: UprobeOptions): Bp
     program,
     target,
     () => {
-      const { event, remove } = openUprobe({ ...place, onReturn, pid, refCtrOffset, mode });
-      const shared = { kind: "uprobe", target, cookie, cleanUp: remove } as const;
-      try {
-        return attachToPerfEvent(program, event, { ...shared, ioctl: mode === "ioctl" || mode === "tracefs" });
-      } catch (error) {
-        remove?.();
-        throw error;
-      }
+      const { event, remove: cleanUp } = openUprobe({ ...place, onReturn, pid, refCtrOffset, mode });
+      return attachToPerfEvent(program, event, { kind: "uprobe", target, cookie, cleanUp, ioctl: isByIoctl(mode) });
     },
     { hints: uprobeHints, since: "4.1" },
   );
