@@ -268,21 +268,20 @@ export function rawTracepointOpen(options: {
   );
 }
 
+/** A program, and a map that is to be its own. */
+export interface ProgramMapOptions {
+  program: FdLike;
+  map: FdLike;
+  flags?: number | undefined;
+}
+
 /**
  * Keeps a map alive as long as a program, although no instruction refers to it. BPF_PROG_BIND_MAP, Linux 5.10; libbpf:
  * `bpf_prog_bind_map`.
  *
  * @throws SystemCallError
  */
-export function progBindMap({
-  program,
-  map,
-  flags,
-}: {
-  program: FdLike;
-  map: FdLike;
-  flags?: number | undefined;
-}): void {
+export function progBindMap({ program, map, flags }: ProgramMapOptions): void {
   bpf("PROG_BIND_MAP", progBindMapLayout, { prog_fd: program, map_fd: map, flags });
 }
 
@@ -292,15 +291,7 @@ export function progBindMap({
  *
  * @throws SystemCallError
  */
-export function progAssocStructOps({
-  program,
-  map,
-  flags,
-}: {
-  program: FdLike;
-  map: FdLike;
-  flags?: number | undefined;
-}): void {
+export function progAssocStructOps({ program, map, flags }: ProgramMapOptions): void {
   bpf("PROG_ASSOC_STRUCT_OPS", progAssocStructOpsLayout, { map_fd: map, prog_fd: program, flags });
 }
 

@@ -59,6 +59,7 @@ export {
 export {
   type ProgLoadOptions,
   type ProgLoadResult,
+  type ProgramMapOptions,
   type ProgramStream,
   progAssocStructOps,
   progBindMap,

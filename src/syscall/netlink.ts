@@ -3,7 +3,7 @@
 
 import { Errno } from "./errno.js";
 import { check, type FailureDetails, systemCallError } from "./failure.js";
-import { FileDescriptor } from "./fd.js";
+import type { FileDescriptor } from "./fd.js";
 import { ffi } from "./ffi.js";
 import { addressOf, alive } from "./memory.js";
 import {
@@ -15,11 +15,11 @@ import {
   structBytes,
   verdictOf,
 } from "./netlink-message.js";
+import { openSocket, SOL_SOCKET, setSocketOption } from "./sockets.js";
 
-/** UAPI linux/socket.h, asm-generic/socket.h, linux/netlink.h; SOCK_CLOEXEC is O_CLOEXEC. */
+/** UAPI linux/socket.h, asm-generic/socket.h, linux/netlink.h. */
 const AF_NETLINK = 16;
-const SOCK_RAW_CLOEXEC = 3 | 0o2000000;
-const SOL_SOCKET = 1;
+const SOCK_RAW = 3;
 const SO_RCVTIMEO = 20;
 const SOL_NETLINK = 270;
 const NETLINK_CAP_ACK = 10;
@@ -67,12 +67,10 @@ export class Netlink implements Disposable {
 
   /** @throws SystemCallError */
   constructor(protocol: keyof typeof protocols) {
-    const { syscall, numbers } = ffi();
-    const number = check(
-      syscall(numbers.socket, AF_NETLINK, SOCK_RAW_CLOEXEC, protocols[protocol]),
-      "socket(AF_NETLINK)",
+    this.descriptor = openSocket(
+      { family: AF_NETLINK, type: SOCK_RAW, protocol: protocols[protocol] },
+      "netlink socket",
     );
-    this.descriptor = new FileDescriptor(number, "netlink socket");
     try {
       this.#port = this.#open();
     } catch (error) {
@@ -129,8 +127,7 @@ export class Netlink implements Disposable {
   #open(): number {
     const { syscall, numbers } = ffi();
     const socket = this.descriptor.number;
-    const option = (level: number, name: number, value: Uint8Array): number =>
-      alive(value, () => syscall(numbers.setsockopt, socket, level, name, addressOf(value), value.length));
+    const option = (level: number, name: number, value: Uint8Array) => setSocketOption(socket, level, name, value);
     const on = structBytes(4, [[0, 4, 1]]);
     // Reasons in words are since Linux 4.12, acknowledgements without the request since 4.3; without them all works, too.
     option(SOL_NETLINK, NETLINK_EXT_ACK, on);

@@ -1,4 +1,5 @@
-// The few calls on sockets that attaching needs: the number of a network device, and programs on a socket.
+// The few calls on sockets that attaching needs: making one and setting its options, the number of a network device, and
+// programs on a socket.
 
 import { ArgumentError } from "../errors.js";
 import { check } from "./failure.js";
@@ -6,15 +7,34 @@ import { type FdLike, FileDescriptor, fdNumber } from "./fd.js";
 import { ffi } from "./ffi.js";
 import { addressOf, alive, cString } from "./memory.js";
 
-/** UAPI linux/socket.h, asm-generic/socket.h, linux/sockios.h; SOCK_CLOEXEC is O_CLOEXEC. */
+/** UAPI linux/socket.h, asm-generic/socket.h, linux/sockios.h. */
 const AF_INET = 2;
-const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000;
-const SOL_SOCKET = 1;
+const SOCK_DGRAM = 2;
+/** That is O_CLOEXEC. */
+const SOCK_CLOEXEC = 0o2000000;
+/** Level of options that all sockets have. */
+export const SOL_SOCKET = 1;
 const SIOCGIFINDEX = 0x8933;
 /** struct ifreq: a name of 16 bytes, then a union that begins with the index. */
 const IFREQ_SIZE = 40;
 const IFREQ_INDEX = 16;
 const IFNAMSIZ = 16;
+
+/** Makes a socket; `about` is what messages call it. @throws SystemCallError */
+export function openSocket(
+  { family, type, protocol = 0 }: { family: number; type: number; protocol?: number },
+  about: string,
+): FileDescriptor {
+  const { syscall, numbers } = ffi();
+  return new FileDescriptor(check(syscall(numbers.socket, family, type | SOCK_CLOEXEC, protocol), "socket"), about);
+}
+
+/** Sets an option of a socket. @returns -errno when it could not be set */
+export function setSocketOption(socket: FdLike, level: number, name: number, value: Uint8Array): number {
+  const { syscall, numbers } = ffi();
+  const fd = fdNumber(socket);
+  return alive(value, () => syscall(numbers.setsockopt, fd, level, name, addressOf(value), value.length));
+}
 
 /** SO_ATTACH_* and SO_DETACH_* by what the program does there. */
 const socketOptions = {
@@ -39,31 +59,24 @@ export function interfaceIndex(name: string): number {
   const request = new Uint8Array(IFREQ_SIZE);
   request.set(text);
   const { syscall, numbers } = ffi();
-  using socket = new FileDescriptor(
-    check(syscall(numbers.socket, AF_INET, SOCK_DGRAM_CLOEXEC, 0), "socket"),
-    "socket for asking about devices",
-  );
+  using socket = openSocket({ family: AF_INET, type: SOCK_DGRAM }, "socket for asking about devices");
   const result = alive(request, () => syscall(numbers.ioctl, socket.number, SIOCGIFINDEX, addressOf(request)));
   check(result, "ioctl(SIOCGIFINDEX)", { about: name });
   return new DataView(request.buffer).getInt32(IFREQ_INDEX, true);
 }
 
-function setSocketOption(socket: FdLike, option: number, value: number, what: string): void {
+function setProgramOption(socket: FdLike, option: number, value: number, what: string): void {
   const word = new Uint8Array(4);
   new DataView(word.buffer).setInt32(0, value, true);
-  const { syscall, numbers } = ffi();
-  const result = alive(word, () =>
-    syscall(numbers.setsockopt, fdNumber(socket), SOL_SOCKET, option, addressOf(word), word.length),
-  );
-  check(result, `setsockopt(${what})`);
+  check(setSocketOption(socket, SOL_SOCKET, option, word), `setsockopt(${what})`);
 }
 
 /** Puts a program on a socket, in the place of one that may be there. Linux 3.19, reuseport 4.5. @throws SystemCallError */
 export function setSocketProgram(socket: FdLike, program: FdLike, hook: SocketHook): void {
-  setSocketOption(socket, socketOptions[hook].attach, fdNumber(program), "SO_ATTACH_BPF");
+  setProgramOption(socket, socketOptions[hook].attach, fdNumber(program), "SO_ATTACH_BPF");
 }
 
 /** Takes the program off a socket. Linux 2.2, reuseport 5.3. @throws SystemCallError ENOENT when there is none */
 export function detachFromSocket(socket: FdLike, hook: SocketHook): void {
-  setSocketOption(socket, socketOptions[hook].detach, 0, "SO_DETACH_BPF");
+  setProgramOption(socket, socketOptions[hook].detach, 0, "SO_DETACH_BPF");
 }
