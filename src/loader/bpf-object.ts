@@ -1,11 +1,9 @@
 // A BPF object through its whole life: open, edit, load, attach, use, close.
 
-import type { Btf, BtfValue } from "../btf/index.js";
-import { addLocation, NotFoundError, StateError, withLocation } from "../errors.js";
+import type { Btf } from "../btf/index.js";
+import { addLocation, StateError, withLocation } from "../errors.js";
 import { kernelVersionCode } from "../kernel/index.js";
 import type { BpfLink } from "../link/index.js";
-import type { GlobalVariables } from "../map/index.js";
-import { nearNames } from "../near-names.js";
 import { checkU32, MapPinning, type ObjectSpec, openObject, type ProgramSpec } from "../object/index.js";
 import type { LoadSteps } from "../program/index.js";
 import { BpfMap } from "./bpf-map.js";
@@ -13,6 +11,7 @@ import { BpfProgram, type CloneOptions } from "./bpf-program.js";
 import { cloneSteps } from "./clone.js";
 import { loadPrepared } from "./load.js";
 import { refuseUntyped } from "./load-program.js";
+import { ObjectParts } from "./object-parts.js";
 import { type Pin, pathOfMap, pinAll, pinsOfMaps, pinsOfPrograms, unpinAll } from "./object-pins.js";
 import { type ObjectState, requireState } from "./object-state.js";
 import { type OpenInput, type OpenOptions, readInput } from "./open-input.js";
@@ -27,11 +26,10 @@ import { runInPlace, runOffLoop } from "./steps.js";
  *
  * libbpf: `struct bpf_object`.
  */
-export class BpfObject implements Disposable {
-  /** Programs in the order of their sections; sub-programs are not listed. libbpf: `bpf_object__next_program`. */
-  readonly programs: readonly BpfProgram[];
-  /** Maps in declaration order, then data sections. libbpf: `bpf_object__next_map`. */
-  readonly maps: readonly BpfMap[];
+export class BpfObject extends ObjectParts implements Disposable {
+  override readonly programs: readonly BpfProgram[];
+  override readonly maps: readonly BpfMap[];
+  protected override readonly file: string;
   readonly #input: Omit<OpenInput, "bytes">;
   readonly #spec: ObjectSpec;
   readonly #opened = new Opened();
@@ -41,10 +39,12 @@ export class BpfObject implements Disposable {
   #busy = 0;
 
   private constructor(input: OpenInput, spec: ObjectSpec) {
+    super();
     const { bytes: _, ...rest } = input;
     this.#input = rest;
     this.#spec = spec;
     const { handlers, file } = input;
+    this.file = file;
     for (const program of spec.programs) handlers.claim(program);
     const owner = {
       attacher: (program: BpfProgram) => handlers.attacher(program.spec),
@@ -130,71 +130,6 @@ export class BpfObject implements Disposable {
     return this.#state === "loaded";
   }
 
-  /** The program of that name. @throws NotFoundError naming near names. libbpf: `bpf_object__find_program_by_name`. */
-  program(name: string): BpfProgram {
-    const found = this.findProgram(name);
-    if (found !== undefined) return found;
-    const names = this.programs.map((program) => program.name);
-    throw new NotFoundError(`no program ${name}${nearNames(name, names)}`, { file: this.#input.file });
-  }
-
-  /** The program of that name, or undefined. */
-  findProgram(name: string): BpfProgram | undefined {
-    return this.programs.find((program) => program.name === name);
-  }
-
-  /**
-   * The map of that name; a name that begins with a dot is that of a data section. `K` and `V` tell the compiler what
-   * keys and values are.
-   *
-   * @throws NotFoundError naming near names. libbpf: `bpf_object__find_map_by_name`.
-   */
-  map<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue>(name: string): BpfMap<K, V> {
-    const found = this.findMap<K, V>(name);
-    if (found !== undefined) return found;
-    const names = this.maps.map((map) => (map.isInternal ? map.sectionName : map.name));
-    throw new NotFoundError(`no map ${name}${nearNames(name, names)}`, { file: this.#input.file });
-  }
-
-  /** The map of that name, or undefined. */
-  findMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue>(name: string): BpfMap<K, V> | undefined {
-    const found = this.maps.find((map) =>
-      name.startsWith(".") ? map.isInternal && map.sectionName === name : map.name === name,
-    );
-    return found as BpfMap<K, V> | undefined;
-  }
-
-  /** Global constants (`const volatile`): written before load, read-only afterwards. Skeletons: `skel->rodata`. */
-  get rodata(): GlobalVariables {
-    return this.globals(".rodata");
-  }
-
-  /** Global variables with an initial value, in memory shared with the program after load. Skeletons: `skel->data`. */
-  get data(): GlobalVariables {
-    return this.globals(".data");
-  }
-
-  /** Global variables that begin as zero, in memory shared with the program after load. Skeletons: `skel->bss`. */
-  get bss(): GlobalVariables {
-    return this.globals(".bss");
-  }
-
-  /**
-   * Global variables in the object's arena (`__arena`), in memory shared with the programs after load. Linux 6.9.
-   * Skeletons: `skel->arena`. @throws NotFoundError
-   */
-  get arena(): GlobalVariables {
-    return this.globals(".addr_space.1");
-  }
-
-  /** The variables of a data section by its name, such as `.data.custom`. @throws NotFoundError */
-  globals(section: string): GlobalVariables {
-    const data = this.maps.find((map) => map.dataSectionName === section)?.data;
-    if (data !== undefined) return data.variables;
-    const names = this.maps.flatMap((map) => map.dataSectionName ?? []);
-    throw new NotFoundError(`no data section ${section}${nearNames(section, names)}`, { file: this.#input.file });
-  }
-
   /**
    * The first half of {@link load}: creates the maps (pinned ones too), relocates the programs, and loads none. From here
    * on maps can be used and no longer be changed, global variables are shared with the kernel, and settings of programs,
@@ -267,7 +202,7 @@ export class BpfObject implements Disposable {
       }
     } catch (error) {
       for (const link of links) link.close();
-      throw addLocation(error, { file: this.#input.file });
+      throw addLocation(error, { file: this.file });
     }
     return links;
   }
@@ -382,7 +317,7 @@ export class BpfObject implements Disposable {
     if (this.#state !== "closed") this.#state = "failed";
     this.#opened.pins.undo();
     if (this.#busy === 0) this.#release();
-    return addLocation(error, { file: this.#input.file });
+    return addLocation(error, { file: this.file });
   }
 
   /** What clones are made from. */
@@ -410,11 +345,11 @@ export class BpfObject implements Disposable {
   }
 
   #locate(body: () => void): void {
-    withLocation({ file: this.#input.file }, body);
+    withLocation({ file: this.file }, body);
   }
 
   #require(what: string, ...allowed: readonly ObjectState[]): void {
-    requireState(this.#state, allowed, { what, file: this.#input.file });
+    requireState(this.#state, allowed, { what, file: this.file });
   }
 }
 

@@ -1,7 +1,8 @@
 // The program room's public names: programs as declared and as loaded, and why one was refused.
 
 export type { FuncInfo, LineInfo } from "./code.js";
-export { type AttachTargetOptions, ProgramHandle } from "./handle.js";
+export type { AttachTargetOptions } from "./declaration.js";
+export { ProgramHandle } from "./handle.js";
 export {
   checkLogSize,
   FIRST_LOG_SIZE,
