@@ -3,7 +3,7 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { Btf, BtfBuilder } from "../../src/btf/index.js";
-import { ArgumentError, BpfLink, BpfObject, NotFoundError, StateError } from "../../src/index.js";
+import { ArgumentError, BpfLink, BpfObject, type BpfProgram, NotFoundError, StateError } from "../../src/index.js";
 import type { ModuleBtf } from "../../src/kernel/index.js";
 import { findAttachTarget } from "../../src/loader/attach-btf.js";
 import { AttachType, type ProgramSpec } from "../../src/object/index.js";
@@ -228,6 +228,13 @@ kernelDescribe("a target program", { needs: ["socket_filter", "array_mmap"] }, (
   });
 });
 
+/** Two programs whose functions can be replaced, of two objects. */
+async function withTwoTargets(body: (one: BpfProgram, two: BpfProgram) => Promise<void>): Promise<void> {
+  const second = (one: BpfProgram) => (obj: BpfObject) => body(one, obj.program("classify"));
+  const first = (obj: BpfObject) => withLoaded("freplace", () => {}, second(obj.program("classify")));
+  await withLoaded("freplace", () => {}, first);
+}
+
 kernelDescribe("a function of a program", { needs: ["freplace", "array_mmap"] }, () => {
   it("is replaced until the link is closed", async () => {
     await withLoaded(
@@ -270,74 +277,50 @@ kernelDescribe("a function of a program", { needs: ["freplace", "array_mmap"] },
   });
 
   it("is replaced in another program than the one it was loaded for", async () => {
-    await withLoaded(
-      "freplace",
-      () => {},
-      async (first) => {
-        await withLoaded(
-          "freplace",
-          () => {},
-          async (second) => {
-            const [one, two] = [first.program("classify"), second.program("classify")];
-            await withLoaded("freplace", only(one.fd, "new_verdict"), (other) => {
-              const program = other.program("new_verdict");
-              const link = program.attachFreplace(two, "second_verdict");
-              expect([classify(one), classify(two)]).toEqual([12, 17]);
-              const function_ = `function second_verdict of program ${progInfo(two.fd).id}`;
-              expect([link.kind, link.target, program.links]).toEqual(["tracing", function_, [link]]);
-              using found = BpfLink.openById(link.info().id);
-              expect([found.kind, found.program, found.target]).toEqual([
-                "tracing",
-                "new_verdict",
-                // Linux 5.13 tells the object.
-                expect.stringMatching(`^freplace of BTF id \\d+ in object (0|${progInfo(two.fd).id})$`),
-              ]);
-              found.close();
-              link.close();
-              expect([classify(one), classify(two)]).toEqual([12, 12]);
-              expect(() => program.attachFreplace(two, "verdit")).toThrow(
-                /has no function verdit; did you mean verdict\?/,
-              );
-              expect(() => program.attachFreplace(two)).toThrow(ArgumentError);
-              expect(() => program.attachFreplace(undefined, "verdict")).toThrow(ArgumentError);
-              expect(() => one.attachFreplace(two, "verdict")).toThrow(/type sched_cls cannot replace a function/);
-            });
-          },
-        );
-      },
-    );
+    await withTwoTargets(async (one, two) => {
+      await withLoaded("freplace", only(one.fd, "new_verdict"), (other) => {
+        const program = other.program("new_verdict");
+        const link = program.attachFreplace(two, "second_verdict");
+        expect([classify(one), classify(two)]).toEqual([12, 17]);
+        const function_ = `function second_verdict of program ${progInfo(two.fd).id}`;
+        expect([link.kind, link.target, program.links]).toEqual(["tracing", function_, [link]]);
+        using found = BpfLink.openById(link.info().id);
+        expect([found.kind, found.program, found.target]).toEqual([
+          "tracing",
+          "new_verdict",
+          // Linux 5.13 tells the object.
+          expect.stringMatching(`^freplace of BTF id \\d+ in object (0|${progInfo(two.fd).id})$`),
+        ]);
+        found.close();
+        link.close();
+        expect([classify(one), classify(two)]).toEqual([12, 12]);
+        expect(() => program.attachFreplace(two, "verdit")).toThrow(/has no function verdit; did you mean verdict\?/);
+        expect(() => program.attachFreplace(two)).toThrow(ArgumentError);
+        expect(() => program.attachFreplace(undefined, "verdict")).toThrow(ArgumentError);
+        expect(() => one.attachFreplace(two, "verdict")).toThrow(/type sched_cls cannot replace a function/);
+      });
+    });
   });
 
   it("is replaced by clones, which have the target of their program or one of their own", async () => {
-    await withLoaded(
-      "freplace",
-      () => {},
-      async (first) => {
-        await withLoaded(
-          "freplace",
-          () => {},
-          async (second) => {
-            const [one, two] = [first.program("classify"), second.program("classify")];
-            await withLoaded("freplace", only(one, "new_verdict"), async (other) => {
-              using same = other.program("new_verdict").cloneSync();
-              using elsewhere = await other
-                .program("new_verdict")
-                .clone({ attachTarget: "second_verdict", attachTargetProgram: two });
-              expect([same.attachTargetProgram, elsewhere.attachTargetProgram]).toEqual([
-                progInfo(one.fd).id,
-                progInfo(two.fd).id,
-              ]);
-              same.attach();
-              elsewhere.attach();
-              expect([classify(one), classify(two)]).toEqual([72, 17]);
-              same.close();
-              expect([classify(one), classify(two)]).toEqual([12, 17]);
-            });
-            expect([classify(one), classify(two)]).toEqual([12, 12]);
-          },
-        );
-      },
-    );
+    await withTwoTargets(async (one, two) => {
+      await withLoaded("freplace", only(one, "new_verdict"), async (other) => {
+        using same = other.program("new_verdict").cloneSync();
+        using elsewhere = await other
+          .program("new_verdict")
+          .clone({ attachTarget: "second_verdict", attachTargetProgram: two });
+        expect([same.attachTargetProgram, elsewhere.attachTargetProgram]).toEqual([
+          progInfo(one.fd).id,
+          progInfo(two.fd).id,
+        ]);
+        same.attach();
+        elsewhere.attach();
+        expect([classify(one), classify(two)]).toEqual([72, 17]);
+        same.close();
+        expect([classify(one), classify(two)]).toEqual([12, 17]);
+      });
+      expect([classify(one), classify(two)]).toEqual([12, 12]);
+    });
   });
 
   it("keeps its target after the descriptor given for it was closed", async () => {
