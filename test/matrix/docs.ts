@@ -2,9 +2,11 @@
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { hookRows, unattachedRows } from "../house/hooks.js";
 import { projectRoot } from "./bundle-paths.js";
 import { say } from "./cache.js";
 import type { RunRecord } from "./guest-results.js";
+import { hookCells } from "./hook-table.js";
 import { kernels } from "./kernels.js";
 import { asMarkdown, missingCells, resultCells, runCells } from "./table.js";
 
@@ -40,6 +42,18 @@ ${asMarkdown(runCells(runs))}
 Tests that passed; in brackets those that cannot run there because the kernel lacks a feature (n/a).
 
 ${asMarkdown(resultCells(runs, kernelTests))}
+
+## Hooks
+
+What programs can be attached to: \`proven\` where tests saw that the program ran, was told the right things (its cookie
+too, where the hook has one), and ran no more when it was detached; \`lacks …\` names the features that this
+kernel lacks (below). \`test/house/hooks.ts\` names the tests.
+
+${asMarkdown(hookCells(hookRows, runs))}
+
+Programs that are not attached, but put into a map, named in a route or a filter, or called:
+
+${asMarkdown(hookCells(unattachedRows, runs))}
 
 ## Not supported there
 

@@ -9,6 +9,7 @@ import { compareVersions } from "./apt.js";
 import { cached, cacheRoot, dropCached, ensureCached } from "./cache.js";
 import { docsText } from "./docs.js";
 import { GuestResults, type RunRecord } from "./guest-results.js";
+import { hookCell, hookCells } from "./hook-table.js";
 import { kernels, selectKernels } from "./kernels.js";
 import { formatRecord, type GuestRecord, parseRecord } from "./records.js";
 import { asMarkdown, asText, failureText, formatCell, missingCells, resultCells } from "./table.js";
@@ -122,6 +123,49 @@ describe("the table", () => {
     ];
     expect(asText(cells)).toBe("run        x\nlong name  a|b");
     expect(asMarkdown(cells)).toBe("| run | x |\n| --- | --- |\n| long name | a\\|b |");
+  });
+});
+
+describe("the table of hooks", () => {
+  const row = { hook: "h", sections: ["h+", "h.s+"], tests: { a: ["s > one", "s > two"], b: ["three"] } };
+  const run = (...files: RunRecord["files"]): RunRecord => ({
+    ...{ name: "5.10", kind: "guest", release: "5.10", node: "v22", status: "passed", seconds: 1 },
+    files,
+  });
+  const passed = (name: string) => ({ name, state: "passed" }) as const;
+  const lacks = (name: string, ...missing: string[]) =>
+    ({ name: `${name} [not supported here: ${missing.join(", ")} (6.6)]`, state: "unsupported", missing }) as const;
+  const file = (name: string, ...tests: RunRecord["files"][number]["tests"][number][]) => ({
+    ...{ file: `test/${name}.test.ts`, seconds: 1 },
+    tests,
+  });
+  const b = file("b", passed("three"));
+
+  it("tells what is proven, and what is missing", () => {
+    expect(hookCell(row, run(file("a", passed("s > one"), passed("s > two")), b))).toBe("proven");
+    expect(hookCell(row, run(file("a", passed("s > one"), lacks("s > two", "tcx")), b))).toBe("proven; lacks tcx");
+    const none = run(file("a", lacks("s > one", "tcx"), lacks("s > two", "tcx", "bpf")), file("b", lacks("three")));
+    expect(hookCell(row, none)).toBe("lacks tcx, bpf");
+    const suite = { ...lacks("s", "tcx"), name: "s [not supported here: tcx (6.6)] > one" };
+    expect(hookCell({ ...row, tests: { a: ["s > one"] } }, run(file("a", suite)))).toBe("lacks tcx");
+  });
+
+  it("tells failures, tests that did not run, and tests that nobody has", () => {
+    const failed = { name: "s > two", state: "failed", error: "no" } as const;
+    expect(hookCell(row, run(file("a", passed("s > one"), failed), b))).toBe("FAILED");
+    expect(hookCell(row, run({ ...file("a"), error: "the guest died" }, b))).toBe("FAILED");
+    expect(hookCell(row, run(file("a", passed("s > one"), passed("s > renamed")), b))).toBe("no such test");
+    expect(hookCell(row, run(b))).toBe("not run");
+    expect(hookCell(row, run(file("a", passed("s > one"), { name: "s > two", state: "skipped" }), b))).toBe("not run");
+    expect(hookCell({ ...row, tests: {} }, run(b))).toBe("no test");
+  });
+
+  it("has a column a run, and is on the page", () => {
+    expect(hookCells([row], [run(b), { ...run(b), name: "6.1" }])).toEqual([
+      ["hook", "SEC()", "5.10", "6.1"],
+      ["h", "`h` `h.s`", "not run", "not run"],
+    ]);
+    expect(docsText([run(b)], [])).toContain("| uprobe, sleepable | `uprobe.s` `uretprobe.s` |");
   });
 });
 

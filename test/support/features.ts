@@ -155,6 +155,11 @@ export const features = {
   af_xdp: { what: "sockets of family XDP", since: "4.18", probe: net.afXdpProbe },
   cgroup: { what: "programs on control groups of version 2", since: "4.10", probe: net.cgroupProbe("attach") },
   cgroup_link: { what: "links on control groups", since: "5.7", probe: net.cgroupProbe("link") },
+  cgroup_unix: {
+    what: "programs of control groups on sockets of family UNIX",
+    since: "6.7",
+    probe: net.unixAddressProbe,
+  },
   cgroup_anchors: { what: "order of programs on control groups", since: "6.16", probe: net.cgroupProbe("before") },
   struct_ops: { what: "struct_ops (TCP congestion control)", since: "5.6", probe: net.structOpsProbe(0) },
   struct_ops_link: { what: "links of struct_ops", since: "6.4", probe: net.structOpsProbe(1 << 13) },

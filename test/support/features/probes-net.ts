@@ -146,6 +146,14 @@ export function cgroupProbe(how: "attach" | "link" | "before"): () => void {
     });
 }
 
+/** A program that is asked for connections of family UNIX. */
+export function unixAddressProbe(): void {
+  const UNIX_CONNECT = 49;
+  withDescriptors(
+    (own) => void own(load(Type.cgroupSockAddr, own(createCounter()), { expectedAttachType: UNIX_CONNECT, result: 1 })),
+  );
+}
+
 /** The map of a struct_ops type; `kernelType` fails where the type does not exist. */
 export const structOpsProbe =
   (flags: number): (() => void) =>

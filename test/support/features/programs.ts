@@ -18,6 +18,7 @@ export const Type = {
   perfEvent: 7,
   cgroupSkb: 8,
   rawTracepoint: 17,
+  cgroupSockAddr: 18,
   skReuseport: 21,
   tracing: 26,
   ext: 28,
