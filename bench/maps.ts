@@ -1,5 +1,7 @@
 // Map elements with decoded keys and values, u32 → u64, one hundred thousand keys in order, as the C loop does it: lookup,
-// update, and iteration.
+// update, and iteration. Beside them the bare call: what a lookup costs whoever makes system calls through koffi, before
+// bpfkit has done anything.
+import koffi from "koffi";
 import { figure, type Subject, time } from "./measure.js";
 import type { References } from "./reference.js";
 import { type loadBpfkit, pathOf } from "./target.js";
@@ -7,6 +9,7 @@ import { type loadBpfkit, pathOf } from "./target.js";
 const KEYS = 100_000;
 const CAPACITY = 131_072;
 const RUNS = 3;
+const BPF_MAP_LOOKUP_ELEM = 1;
 
 export function mapSubject(bpfkit: Awaited<ReturnType<typeof loadBpfkit>>, { libbpf, cilium }: References): Subject {
   const minimal = bpfkit.BpfObject.open(pathOf("fixtures/minimal.bpf.o"));
@@ -14,7 +17,15 @@ export function mapSubject(bpfkit: Awaited<ReturnType<typeof loadBpfkit>>, { lib
   const subjects = [
     { kind: "hash", map: minimal.map("syscall_count") },
     { kind: "array", map: maps.map("counters") },
-  ].map((subject) => ({ ...subject, update: [] as number[], lookup: [] as number[], iterate: [] as number[] }));
+  ].map((subject) => ({
+    ...subject,
+    update: [] as number[],
+    lookup: [] as number[],
+    bare: [] as number[],
+    iterate: [] as number[],
+  }));
+  // Made beforehand: the C loop does not allocate its values either.
+  const values = Array.from({ length: KEYS }, (_, key) => BigInt(key * 3));
   for (const { map } of subjects) map.maxEntries = CAPACITY;
   minimal.loadSync();
   maps.loadSync();
@@ -22,19 +33,20 @@ export function mapSubject(bpfkit: Awaited<ReturnType<typeof loadBpfkit>>, { lib
   return {
     name: "map",
     round() {
-      for (const { kind, map, update, lookup, iterate } of subjects) {
+      for (const { kind, map, update, lookup, bare, iterate } of subjects) {
         update.push(
           ...time(RUNS, KEYS, () => {
-            for (let key = 0; key < KEYS; key++) map.set(key, BigInt(key * 3));
+            for (let key = 0; key < KEYS; key++) map.set(key, values[key]!);
           }),
         );
         lookup.push(
           ...time(RUNS, KEYS, () => {
             let found = 0n;
             for (let key = 0; key < KEYS; key++) found = map.get(key) as bigint;
-            if (found !== BigInt((KEYS - 1) * 3)) throw new Error(`lookup found ${found}`);
+            if (found !== values[KEYS - 1]) throw new Error(`lookup found ${found}`);
           }),
         );
+        bare.push(...time(RUNS, KEYS, bareLookups(map.fd)));
         if (kind !== "hash") continue;
         iterate.push(
           ...time(RUNS, KEYS, () => {
@@ -48,7 +60,7 @@ export function mapSubject(bpfkit: Awaited<ReturnType<typeof loadBpfkit>>, { lib
       cilium?.run(["-only", "map"]);
     },
     rows() {
-      return subjects.flatMap(({ kind, update, lookup, iterate }) => [
+      return subjects.flatMap(({ kind, update, lookup, bare, iterate }) => [
         {
           subject: `map: lookup, ${kind} u32 → u64`,
           unit: "ns",
@@ -56,6 +68,12 @@ export function mapSubject(bpfkit: Awaited<ReturnType<typeof loadBpfkit>>, { lib
           reference: libbpf?.figure(`map.lookup ${kind} u32->u64`),
           cilium: cilium?.figure(`map.lookup ${kind} u32->u64`),
           budget: { ratio: 1.15 },
+        },
+        {
+          subject: `map: the bare call of a lookup, ${kind}`,
+          unit: "ns",
+          ours: figure(bare),
+          reference: libbpf?.figure(`map.lookup ${kind} u32->u64`),
         },
         {
           subject: `map: update, ${kind} u32 → u64`,
@@ -82,5 +100,22 @@ export function mapSubject(bpfkit: Awaited<ReturnType<typeof loadBpfkit>>, { lib
       minimal.close();
       maps.close();
     },
+  };
+}
+
+/** Looks up every key with koffi alone: attr, key and value lie ready. */
+function bareLookups(fd: number): () => void {
+  const call = koffi.load(null).func("syscall", "int", ["long", "int", "void *", "uint32_t"]);
+  const number = process.arch === "x64" ? 321 : 280;
+  const memory = new DataView(new ArrayBuffer(48));
+  const attr = koffi.address(memory);
+  memory.setInt32(0, fd, true);
+  memory.setBigUint64(8, attr + 32n, true);
+  memory.setBigUint64(16, attr + 40n, true);
+  return () => {
+    for (let key = 0; key < KEYS; key++) {
+      memory.setUint32(32, key, true);
+      if (call(number, BPF_MAP_LOOKUP_ELEM, attr, 32) !== 0) throw new Error(`key ${key} is missing`);
+    }
   };
 }
