@@ -1,5 +1,5 @@
 // What libbpf takes to open and load objects, as JSON lines: with the verifier, and without it, that is less the time
-// inside BPF_PROG_LOAD. A test oracle of the benchmark, compiled into the cache by libbpf-loader.ts; linked statically
+// inside BPF_PROG_LOAD. A test oracle of the benchmark, compiled into the cache by libbpf-program.ts; linked statically
 // with --wrap=syscall, so that the calls libbpf makes pass through here.
 // usage: libbpf-loader RUNS OBJECT...
 #include <stdarg.h>

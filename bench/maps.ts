@@ -11,7 +11,10 @@ const CAPACITY = 131_072;
 const RUNS = 3;
 const BPF_MAP_LOOKUP_ELEM = 1;
 
-export function mapSubject(bpfkit: Awaited<ReturnType<typeof loadBpfkit>>, { libbpf, cilium }: References): Subject {
+export function mapSubject(
+  bpfkit: Awaited<ReturnType<typeof loadBpfkit>>,
+  { libbpf, loops, cilium }: References,
+): Subject {
   const minimal = bpfkit.BpfObject.open(pathOf("fixtures/minimal.bpf.o"));
   const maps = bpfkit.BpfObject.open(pathOf("fixtures/maps.bpf.o"));
   const subjects = [
@@ -47,6 +50,7 @@ export function mapSubject(bpfkit: Awaited<ReturnType<typeof loadBpfkit>>, { lib
           }),
         );
         bare.push(...time(RUNS, KEYS, bareLookups(map.fd)));
+        loops?.run([kind, String(RUNS), String(map.info().id), String(KEYS), "lookup", "update"]);
         if (kind !== "hash") continue;
         iterate.push(
           ...time(RUNS, KEYS, () => {
@@ -65,7 +69,7 @@ export function mapSubject(bpfkit: Awaited<ReturnType<typeof loadBpfkit>>, { lib
           subject: `map: lookup, ${kind} u32 → u64`,
           unit: "ns",
           ours: figure(lookup),
-          reference: libbpf?.figure(`map.lookup ${kind} u32->u64`),
+          reference: loops?.figure(`${kind} lookup`),
           cilium: cilium?.figure(`map.lookup ${kind} u32->u64`),
           budget: { ratio: 1.15 },
         },
@@ -73,13 +77,13 @@ export function mapSubject(bpfkit: Awaited<ReturnType<typeof loadBpfkit>>, { lib
           subject: `map: the bare call of a lookup, ${kind}`,
           unit: "ns",
           ours: figure(bare),
-          reference: libbpf?.figure(`map.lookup ${kind} u32->u64`),
+          reference: loops?.figure(`${kind} lookup`),
         },
         {
           subject: `map: update, ${kind} u32 → u64`,
           unit: "ns",
           ours: figure(update),
-          reference: libbpf?.figure(`map.update ${kind} u32->u64`),
+          reference: loops?.figure(`${kind} update`),
           cilium: cilium?.figure(`map.update ${kind} u32->u64`),
           budget: { ratio: 1.15 },
         },

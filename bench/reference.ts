@@ -1,11 +1,11 @@
-// The others: bench-libbpf and bench-go (cilium/ebpf) of the project's reference tools, and our own libbpf-loader. They
+// The others: bench-libbpf and bench-go (cilium/ebpf) of the project's reference tools, and our own C programs. They
 // print JSON lines. They are programs of the developer's machine, never a dependency; where they are missing, only
 // absolute figures are given.
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { libbpfLoader } from "./libbpf-loader.js";
+import { libbpfProgram } from "./libbpf-program.js";
 import { combine, type Figure } from "./measure.js";
 
 interface Line extends Figure {
@@ -51,10 +51,12 @@ export class Peer {
 
 /** What there is to compare with on this machine. */
 export interface References {
-  /** libbpf and C loops: maps, kernel BTF. */
+  /** libbpf: kernel BTF, iteration of its own map. */
   readonly libbpf: Peer | undefined;
   /** libbpf, opening and loading objects. */
   readonly loader: Peer | undefined;
+  /** libbpf's calls on elements of a map that bpfkit made. */
+  readonly loops: Peer | undefined;
   /** The same as `libbpf` by cilium/ebpf, and loading. */
   readonly cilium: Peer | undefined;
   /** For each that is missing, why. */
@@ -75,11 +77,17 @@ export function findReferences(): References {
     missing.push(`no ${name} (looked in ${places.join(", ")})`);
     return undefined;
   };
-  const compiled = libbpfLoader(places.map((place) => join(place, "sid")).find((tree) => existsSync(tree)));
-  if ("missing" in compiled) missing.push(compiled.missing);
+  const tree = places.map((place) => join(place, "sid")).find((path) => existsSync(path));
+  const compiled = (name: string, flags?: readonly string[]): Peer | undefined => {
+    const program = libbpfProgram(name, tree, flags);
+    if ("path" in program) return new Peer(program.path);
+    missing.push(program.missing);
+    return undefined;
+  };
   return {
     libbpf: tool("bench-libbpf"),
-    loader: "path" in compiled ? new Peer(compiled.path) : undefined,
+    loader: compiled("libbpf-loader", ["-Wl,--wrap=syscall"]),
+    loops: compiled("map-loops"),
     cilium: tool("bench-go"),
     missing,
   };

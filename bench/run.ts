@@ -91,8 +91,8 @@ async function main(): Promise<void> {
   }
 }
 
-function peerNames({ libbpf, loader, cilium }: References): string {
-  const names = [libbpf, loader, cilium].map((peer) => peer?.impl).filter((name) => name !== undefined);
+function peerNames({ libbpf, loader, loops, cilium }: References): string {
+  const names = [libbpf, loader, loops, cilium].map((peer) => peer?.impl).filter((name) => name !== undefined);
   return names.length === 0 ? "nothing to compare with" : [...new Set(names)].join(", ");
 }
 

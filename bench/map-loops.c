@@ -1,0 +1,140 @@
+// The C side of a map that bpfkit has made: both read and write the very same elements in the same memory, in the same
+// order, which two maps never have. Compiled into the cache by libbpf-program.ts; prints JSON lines, nanoseconds an entry.
+// usage: map-loops LABEL RUNS ID ENTRIES WHAT...
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <errno.h>
+#include <time.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#define MAX_RUNS 1000
+// Entries a call, as in values.ts.
+#define READ_BATCH 4096
+#define WRITE_BATCH 4000
+
+static const char *label;
+static int map;
+static uint32_t entries;
+static uint32_t *keys, *read_keys;
+static uint64_t *values, *read_values;
+
+static double now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1e9 + t.tv_nsec;
+}
+
+static void fail(const char *what)
+{
+	perror(what);
+	exit(1);
+}
+
+static void lookup(void)
+{
+	uint64_t value = 0;
+	for (uint32_t key = 0; key < entries; key++)
+		if (bpf_map_lookup_elem(map, &key, &value))
+			fail("lookup");
+}
+
+static void update(void)
+{
+	for (uint32_t key = 0; key < entries; key++)
+		if (bpf_map_update_elem(map, &key, &values[key], BPF_ANY))
+			fail("update");
+}
+
+static void lookup_batch(void)
+{
+	uint64_t position = 0, sum = 0;
+	for (int first = 1;; first = 0) {
+		uint32_t count = READ_BATCH;
+		int error = bpf_map_lookup_batch(map, first ? NULL : &position, &position, read_keys, read_values, &count, NULL);
+		if (error && errno != ENOENT)
+			fail("lookup batch");
+		sum += count;
+		if (error)
+			break;
+	}
+	if (sum != entries) {
+		fprintf(stderr, "map-loops: read %lu entries\n", (unsigned long)sum);
+		exit(1);
+	}
+}
+
+static void update_batch(void)
+{
+	for (uint32_t at = 0; at < entries; at += WRITE_BATCH) {
+		uint32_t count = entries - at < WRITE_BATCH ? entries - at : WRITE_BATCH;
+		if (bpf_map_update_batch(map, keys + at, values + at, &count, NULL))
+			fail("update batch");
+	}
+}
+
+static int ascending(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+static const struct {
+	const char *name;
+	void (*body)(void);
+} loops[] = {
+	{ "lookup", lookup },
+	{ "update", update },
+	{ "lookup-batch", lookup_batch },
+	{ "update-batch", update_batch },
+};
+
+static void measure(const char *name, int runs)
+{
+	static double sample[MAX_RUNS];
+	unsigned int i = 0;
+	while (i < sizeof(loops) / sizeof(*loops) && strcmp(loops[i].name, name))
+		i++;
+	if (i == sizeof(loops) / sizeof(*loops)) {
+		fprintf(stderr, "map-loops: no loop %s\n", name);
+		exit(2);
+	}
+	for (int run = 0; run < runs; run++) {
+		double start = now();
+		loops[i].body();
+		sample[run] = (now() - start) / entries;
+	}
+	qsort(sample, runs, sizeof(*sample), ascending);
+	printf("{\"impl\":\"libbpf %s\",\"name\":\"%s %s\",\"min\":%.3f,\"median\":%.3f}\n", libbpf_version_string(), label,
+	       name, sample[0], sample[runs / 2]);
+}
+
+int main(int argc, char **argv)
+{
+	int runs = argc > 5 ? atoi(argv[2]) : 0;
+	if (runs < 1 || runs > MAX_RUNS) {
+		fprintf(stderr, "usage: map-loops LABEL RUNS ID ENTRIES WHAT...\n");
+		return 2;
+	}
+	label = argv[1];
+	map = bpf_map_get_fd_by_id(atoi(argv[3]));
+	if (map < 0)
+		fail("map id");
+	entries = atoi(argv[4]);
+	keys = calloc(entries, sizeof(*keys));
+	values = calloc(entries, sizeof(*values));
+	read_keys = calloc(READ_BATCH, sizeof(*read_keys));
+	read_values = calloc(READ_BATCH, sizeof(*read_values));
+	if (!keys || !values || !read_keys || !read_values)
+		fail("memory");
+	for (uint32_t key = 0; key < entries; key++) {
+		keys[key] = key;
+		values[key] = key * 3ull;
+	}
+	for (int i = 5; i < argc; i++)
+		measure(argv[i], runs);
+	return 0;
+}
