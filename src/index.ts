@@ -1,17 +1,20 @@
 // bpfkit: libbpf in pure TypeScript. Importing this loads no native code; the first system call does.
 
 export {
+  type AnyInput,
   AtomicInteger,
   atomic,
   type Btf,
   type BtfCodec,
   type BtfType,
   type BtfValue,
+  type Descriptor,
   type FormatOptions,
   formatJson,
   formatValue,
   type JsonOptions,
   snapshot,
+  type ValueInput,
 } from "./btf/index.js";
 export * from "./errors.js";
 export { RingBuffer, type RingBufferOptions } from "./events/index.js";

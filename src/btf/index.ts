@@ -32,4 +32,5 @@ export { type LiveMemory, type LivePlace, type LiveState, liveStates, snapshot }
 export { essentialName } from "./name-index.js";
 export type { RecordList } from "./record-list.js";
 export * from "./types.js";
+export type { AnyInput, Descriptor, HasDescriptor, ValueInput } from "./value-input.js";
 export { hostIsLittleEndian } from "./wire.js";

@@ -21,6 +21,11 @@ const name: Option = {
   value: "NAME",
   summary: "name of the object, after which the class is called",
 };
+const int64: Option = {
+  name: "int64",
+  value: "TYPE",
+  summary: "what 64-bit integers are: bigint (default) or number, which is exact up to 2^53",
+};
 const usage = "FILE [name NAME]";
 
 /** Where the object's name comes from, and what is named after it. */
@@ -45,6 +50,7 @@ export const gen: Noun = {
         output,
         name,
         type,
+        int64,
         { name: "external", short: "x", summary: "read the object's file when the program runs, do not embed it" },
       ],
       run: (invocation) => {
@@ -58,7 +64,7 @@ export const gen: Noun = {
       usage,
       summary: "write a class for a library's part of an object that others open",
       details: naming,
-      options: [output, name, type],
+      options: [output, name, type, int64],
       run: (invocation) => {
         const { file, options } = skeletonInput(invocation);
         deliver(invocation, file, () => generateSubskeleton(readInputFile(file), options));
@@ -71,13 +77,17 @@ export const gen: Noun = {
       details: [
         "Without --type all types that have a name and values are written, with it those and what they refer to.",
       ],
-      options: [output, { ...type, summary: "write this C type: event, struct event" }],
+      options: [output, { ...type, summary: "write this C type: event, struct event" }, int64],
       run: (invocation) => {
         const { file, rest } = inputFile(invocation);
         keywords(rest, []);
         const types = invocation.values("type");
         deliver(invocation, file, () =>
-          generateTypes(readInputFile(file), { source: basename(file), ...(types.length > 0 && { types }) }),
+          generateTypes(readInputFile(file), {
+            source: basename(file),
+            ...(types.length > 0 && { types }),
+            ...int64Option(invocation),
+          }),
         );
       },
     },
@@ -100,7 +110,14 @@ function skeletonInput(invocation: Invocation): { file: string; options: Generat
   const source = basename(file);
   const objectName = option ?? given ?? source.split(".", 1)[0]!;
   if (objectName === "") throw new UsageError(`${source} gives no name for the object`, "add: name NAME");
-  return { file, options: { name: objectName, source, types: invocation.values("type") } };
+  return { file, options: { name: objectName, source, types: invocation.values("type"), ...int64Option(invocation) } };
+}
+
+function int64Option({ values }: Invocation): Pick<GenerateOptions, "int64"> {
+  const given = values("int64")[0];
+  if (given === undefined) return {};
+  if (given === "bigint" || given === "number") return { int64: given };
+  throw new UsageError(`--int64 is bigint or number, not ${given}`);
 }
 
 /** Where the object is, seen from the module. */

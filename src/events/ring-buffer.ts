@@ -15,7 +15,7 @@ export interface RingBufferOptions {
    * `Uint8Array` copies.
    */
   type?: string;
-  /** 64-bit integers as `bigint` (default), or as `number`, exact up to 2^53. */
+  /** 64-bit integers as `bigint`, or as `number`, exact up to 2^53; by default as the map says (`map.int64`). */
   int64?: "bigint" | "number";
 }
 
@@ -55,7 +55,7 @@ export class RingBuffer<T = BtfValue> implements AsyncIterable<T>, Disposable {
       });
     }
     this.#name = map.name;
-    const codec = options.type === undefined ? undefined : codecOf(map, options.type, options.int64 ?? "bigint");
+    const codec = options.type === undefined ? undefined : codecOf(map, options.type, options.int64 ?? map.int64);
     const watcher = new FdWatcher({ onReady: () => this.#wake?.() });
     let fd: FileDescriptor | undefined;
     try {

@@ -14,6 +14,8 @@ export interface Layout {
   readonly version: number;
   /** Name of the object. */
   readonly name: string;
+  /** What 64-bit integers are; `"bigint"` when it says nothing. */
+  readonly int64?: "number";
   /** Property, name of the map (of the section where it begins with a dot), type, shapes of key and value. */
   readonly maps: readonly (readonly [property: string, name: string, type: string, key: string, value: string])[];
   /** Property, name of the program. */

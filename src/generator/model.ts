@@ -22,7 +22,7 @@ import {
   typeShape,
 } from "./layout.js";
 import { identifier, Names } from "./names.js";
-import { arrayOf, type Declaration, type ValueTypes } from "./value-types.js";
+import { arrayOf, type Declaration, type Int64, type ValueTypes } from "./value-types.js";
 
 /** A map. */
 export interface MapModel {
@@ -34,6 +34,8 @@ export interface MapModel {
   /** TypeScript types. */
   readonly key: string;
   readonly value: string;
+  /** What values are written as, where reading gives something else: descriptors. */
+  readonly input?: string;
 }
 
 /** A variable or a member that can be read and written. */
@@ -136,7 +138,7 @@ function elementTypes(
   map: MapSpec,
   btf: Btf | undefined,
   types: ValueTypes | undefined,
-): { key: string; value: string } {
+): Pick<MapModel, "key" | "value" | "input"> {
   const rule = mapTypeRule(mapTypeName(map.type) ?? map.type);
   const element = (typeId: number, size: number): string => {
     if (btf === undefined || types === undefined || typeId === 0 || btf.kindOf(typeId) === BtfKind.DataSec)
@@ -147,11 +149,13 @@ function elementTypes(
   if (rule.unreadable === true) return { key: "never", value: "never" };
   // A table of callbacks has the kernel's layout when it is loaded, not the object's.
   const one = map.structOps === undefined ? element(map.valueTypeId, map.valueSize) : "Uint8Array";
-  // Written as a descriptor, read as an id.
+  // Written as a descriptor, read as an id, a cookie or not at all.
+  const input = rule.holds !== undefined || rule.valueIsFd === true ? { input: "Descriptor" } : {};
   const value = rule.holds !== undefined ? "number" : rule.perCpu === true ? arrayOf(one) : one;
   // A filter is asked for values, a queue has no keys.
   if (rule.keyless !== undefined) return { key: rule.keyless === "filter" ? value : "never", value };
-  return { key: element(map.keyTypeId, map.keySize), value };
+  const key = rule.keyIsFd === true ? "Descriptor" : element(map.keyTypeId, map.keySize);
+  return { key, value, ...input };
 }
 
 function variableField(
@@ -192,12 +196,17 @@ function structOpsModel(map: MapSpec, typeId: number, btf: Btf, types: ValueType
   return { property: map.name, name: map.name, cName: `struct ${struct.name}`, spec: map, fields };
 }
 
-/** The table that code generated for `model` carries. @param requested C names of types that were asked for */
-export function layoutOf(
-  model: ObjectModel,
-  declarations: readonly Declaration[],
-  requested: readonly string[],
-): Layout {
+/** What a table is made of. */
+interface LayoutSource {
+  readonly model: ObjectModel;
+  readonly declarations: readonly Declaration[];
+  /** C names of types that were asked for. */
+  readonly requested: readonly string[];
+  readonly int64: Int64;
+}
+
+/** The table that code generated for `model` carries. */
+export function layoutOf({ model, declarations, requested, int64 }: LayoutSource): Layout {
   const { spec, maps, programs, sections, structOps } = model;
   const { btf } = spec;
   // Shapes of members are part of the shape of what uses them; values of enums are not.
@@ -205,6 +214,7 @@ export function layoutOf(
   return {
     version: LAYOUT_VERSION,
     name: spec.name,
+    ...(int64 === "number" && { int64 }),
     maps: maps.map((map) => [map.property, map.name, ...mapShape(map.spec, btf)]),
     programs: programs.map(({ property, name }) => [property, name]),
     sections: sections.map(({ name, fields }) => [

@@ -13,6 +13,7 @@ export const runtimeNames = {
   BpfMap: "type",
   BpfObject: "type",
   BpfProgram: "type",
+  Descriptor: "type",
   Live: "type",
   Skeleton: "value",
   SkeletonLayout: "type",
@@ -61,9 +62,9 @@ export function interfaces(model: ObjectModel, prefix: string, names: ModuleName
   };
   const result = [
     text(`The maps of ${prefix}.`, names.maps, (writer) => {
-      for (const { property, spec, type, key, value } of model.maps) {
+      for (const { property, spec, type, key, value, input } of model.maps) {
         writer.doc(mapText(type, spec));
-        writer.line(`readonly ${propertyName(property)}: BpfMap<${key}, ${value}>;`);
+        writer.line(`readonly ${propertyName(property)}: BpfMap<${[key, value, input ?? []].flat().join(", ")}>;`);
       }
     }),
     text(`The programs of ${prefix}.`, names.progs, (writer) => {
@@ -150,6 +151,7 @@ export function layoutCode(layout: Layout, object: string | undefined, language:
   writer.line("// What the code above relies on; open() compares it with the object.");
   writer.block(`const layout${language === "ts" ? ": SkeletonLayout" : ""} = {`, "};", () => {
     writer.line(`version: ${layout.version},`, `name: ${quote(layout.name)},`);
+    if (layout.int64 !== undefined) writer.line(`int64: ${quote(layout.int64)},`);
     list("maps", layout.maps);
     list("programs", layout.programs);
     list("sections", layout.sections);

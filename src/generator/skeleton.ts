@@ -9,7 +9,7 @@ import { encodeBase64 } from "./base64.js";
 import { describeObject, layoutOf, type ObjectModel, sectionProperties } from "./model.js";
 import { head, imports, interfaces, layoutCode, type ModuleNames, runtimeNames } from "./module.js";
 import { Names, pascalCase, quote } from "./names.js";
-import { type Declaration, type Language, ValueTypes } from "./value-types.js";
+import { type Declaration, type Int64, type Language, ValueTypes } from "./value-types.js";
 import { Writer } from "./writer.js";
 
 /** Where a skeleton has its object from. */
@@ -29,6 +29,11 @@ export interface GenerateOptions {
   readonly object?: ObjectPlace;
   /** C names of types to declare besides those that maps and variables use: `event`, `struct event`. */
   readonly types?: readonly string[];
+  /**
+   * What 64-bit integers are: `"bigint"` (default), or `"number"`, exact up to 2^53 and rounded beyond. The skeleton opens
+   * its object accordingly.
+   */
+  readonly int64?: Int64;
   /** TypeScript (default), or JavaScript with the class as default export besides. */
   readonly language?: "ts" | "js";
   /** The module that the runtime comes from; by default `bpfkit/skeleton`. */
@@ -46,6 +51,7 @@ interface Parts {
   readonly names: ModuleNames;
   readonly declarations: readonly Declaration[];
   readonly requested: readonly string[];
+  readonly int64: Int64;
 }
 
 /**
@@ -61,7 +67,7 @@ export function generateSkeleton(bytes: Uint8Array, options: GenerateOptions): s
   const parts = analyse(bytes, options, "Bpf", true);
   const place =
     object === "embed" ? `\`\n${encodeBase64(bytes)}\`` : `() => new URL(${quote(object.external)}, ${ownUrl})`;
-  const layout = layoutCode(layoutOf(parts.model, parts.declarations, parts.requested), place, language);
+  const layout = layoutCode(layoutOf(parts), place, language);
   const code = [classCode(parts, language), ...typeCode(parts, language, true), layout];
   if (language === "js") code.push(`export default ${parts.className};`);
   return assemble("gen skeleton", options, language, code);
@@ -103,7 +109,7 @@ export function generateSubskeleton(bytes: Uint8Array, options: GenerateOptions)
     );
     writeSections(writer, parts, language);
   });
-  const layout = layoutCode(layoutOf(model, parts.declarations, parts.requested), undefined, language);
+  const layout = layoutCode(layoutOf(parts), undefined, language);
   const code = [writer.toString().trimEnd(), ...typeCode(parts, language, false), layout];
   if (language === "js") code.push(`export default ${className};`);
   return assemble("gen subskeleton", options, language, code);
@@ -115,6 +121,8 @@ export interface GenerateTypesOptions {
   readonly source: string;
   /** C names of the types to declare, with what they refer to; by default all that have a name and values. */
   readonly types?: readonly string[];
+  /** What 64-bit integers are, `"bigint"` unless told otherwise: as the readers of the values are told. */
+  readonly int64?: Int64;
 }
 
 /**
@@ -122,9 +130,9 @@ export interface GenerateTypesOptions {
  *
  * @throws BtfError for damaged type information, or a type that is not there
  */
-export function generateTypes(bytes: Uint8Array, { source, types: wanted }: GenerateTypesOptions): string {
+export function generateTypes(bytes: Uint8Array, { source, types: wanted, int64 }: GenerateTypesOptions): string {
   const btf = readBtf(bytes);
-  const types = new ValueTypes(btf, new Names(Object.keys(runtimeNames)));
+  const types = new ValueTypes(btf, new Names(Object.keys(runtimeNames)), checkInt64(int64));
   for (const name of wanted ?? []) types.request(name);
   if (wanted === undefined) {
     for (let id = 1; id < btf.typeCount; id++) {
@@ -143,6 +151,11 @@ const declared: ReadonlySet<number> = new Set([
   BtfKind.Typedef,
 ]);
 
+function checkInt64(int64: Int64 = "bigint"): Int64 {
+  if (int64 === "bigint" || int64 === "number") return int64;
+  throw new ArgumentError(`int64 is "bigint" or "number", not ${JSON.stringify(int64)}`);
+}
+
 function readBtf(bytes: Uint8Array): Btf {
   if (bytes[0] !== 0x7f || bytes[1] !== 0x45) return BtfClass.parse(bytes);
   const section = parseElf(bytes).section(".BTF");
@@ -152,6 +165,7 @@ function readBtf(bytes: Uint8Array): Btf {
 
 function analyse(bytes: Uint8Array, options: GenerateOptions, suffix: string, withLinks: boolean): Parts {
   const { name, types: wanted = [] } = options;
+  const int64 = checkInt64(options.int64);
   if (typeof name !== "string" || name === "") throw new ArgumentError("the name of a skeleton cannot be empty");
   const spec = openObject(bytes, { name });
   const className = `${pascalCase(name)}${suffix}`;
@@ -168,11 +182,11 @@ function analyse(bytes: Uint8Array, options: GenerateOptions, suffix: string, wi
   for (const property of sectionProperties(spec).values()) {
     sectionNames.set(property, taken.take(`${className}${pascalCase(property)}`));
   }
-  const types = spec.btf === undefined ? undefined : new ValueTypes(spec.btf, taken);
+  const types = spec.btf === undefined ? undefined : new ValueTypes(spec.btf, taken, int64);
   const model = describeObject(spec, types);
   if (types === undefined && wanted.length > 0) throw new BtfError("BTF_MISSING", "the object has no type information");
   for (const cName of wanted) types?.request(cName);
-  return { className, model, types, names, declarations: types?.declarations ?? [], requested: wanted };
+  return { className, model, types, names, declarations: types?.declarations ?? [], requested: wanted, int64 };
 }
 
 function classCode(parts: Parts, language: Language): string {

@@ -20,6 +20,9 @@ import { docComment, indentRest } from "./writer.js";
 /** How code is written: a module of TypeScript, one of JavaScript, or declarations for the latter. */
 export type Language = "ts" | "js" | "dts";
 
+/** What 64-bit integers are. */
+export type Int64 = "bigint" | "number";
+
 /** A type with a name of its own. */
 export interface Declaration {
   readonly typeId: number;
@@ -38,14 +41,16 @@ const MAX_MEMBERS = 0x20000;
 export class ValueTypes {
   readonly #btf: Btf;
   readonly #names: Names;
+  readonly #int64: Int64;
   readonly #declarations = new Map<number, Declaration>();
   /** Declared aliases: typedefs that were asked for. */
   readonly #aliases = new Map<string, number>();
   #members = 0;
 
-  constructor(btf: Btf, names: Names) {
+  constructor(btf: Btf, names: Names, int64: Int64 = "bigint") {
     this.#btf = btf;
     this.#names = names;
+    this.#int64 = int64;
   }
 
   /** What values of the type decode to; undefined when they cannot be decoded. */
@@ -73,7 +78,7 @@ export class ValueTypes {
         return this.typeOf(type.type, typedefName);
       case "int":
         if (type.bool && type.size <= 4) return "boolean";
-        return type.size <= 4 ? "number" : "bigint";
+        return this.#numeric(type.size);
       case "ptr":
         return "bigint";
       case "float":
@@ -81,7 +86,7 @@ export class ValueTypes {
       case "enum":
       case "enum64": {
         const name = type.name || typedefName;
-        if (name === "") return numeric(type);
+        if (name === "") return this.#numeric(type.size);
         return this.#declare(type, name).identifier;
       }
       case "array":
@@ -102,12 +107,18 @@ export class ValueTypes {
     return this.#isCompound(typeId, own) ? `Live<${own}>` : own;
   }
 
+  /** As the codecs' `resultOf`. */
+  #numeric(size: number): "number" | "bigint" {
+    return size <= 4 ? "number" : size === 8 ? this.#int64 : "bigint";
+  }
+
   /** What can be written where values of the type are read: the same, or more. */
   inputOf(typeId: number): string {
     const own = this.typeOf(typeId);
-    if (own === "bigint") return "bigint | number";
+    const type = this.#btf.type(this.#btf.resolve(typeId));
+    if (own === "bigint" || (own === "number" && type.kind === "int" && type.size > 4)) return "bigint | number";
     if (own === "string") return "string | Uint8Array";
-    const isWide = this.#btf.type(this.#btf.resolve(typeId)).kind === "enum64";
+    const isWide = type.kind === "enum64";
     return isWide || this.#isCompound(typeId, own) ? `ValueInput<${own}>` : own;
   }
 
@@ -184,7 +195,9 @@ export class ValueTypes {
 
   #code({ typeId, identifier: name, cName }: Declaration, language: Language): string {
     const type = this.#btf.type(typeId);
-    if (type.kind === "enum" || type.kind === "enum64") return enumCode(type, name, cName, language);
+    if (type.kind === "enum" || type.kind === "enum64") {
+      return enumCode(type, name, cName, this.#numeric(type.size), language);
+    }
     if (language === "js" || (type.kind !== "struct" && type.kind !== "union")) return "";
     const note = type.kind === "union" ? ": its bytes as each of the members" : "";
     return `${docComment([`\`${cName}\`, ${bytes(type.size)}${note}.`])}\nexport type ${name} = ${this.#literal(type)};`;
@@ -252,20 +265,14 @@ export function findType(btf: Btf, cName: string): number {
 
 const typeKinds = ["struct", "union", "typedef", "enum", "enum64", "int", "float"] as const;
 
-/** A number that is none of the enumerators is possible too: C does not check. */
-function numeric(type: Enumeration): "number" | "bigint" {
-  return type.size <= 4 ? "number" : "bigint";
-}
-
-function enumCode(type: Enumeration, name: string, cName: string, language: Language): string {
-  const any = numeric(type);
-  const suffix = any === "bigint" ? "n" : "";
+/** @param any what values are: one that is none of the enumerators is possible too, for C does not check */
+function enumCode(type: Enumeration, name: string, cName: string, any: Int64, language: Language): string {
   // No compiler writes two of one name; a damaged file may, and then the first one counts.
   const values = new Map([...type.values].reverse().map((entry) => [entry.name, entry.value]));
   const entries = [...values].reverse();
   const isDeclaration = language === "dts";
   const list = entries.map(([key, value]) => {
-    const text = `${value}${suffix}`;
+    const text = any === "number" ? String(Number(value)) : `${value}n`;
     return isDeclaration ? `  readonly ${propertyName(key)}: ${text};` : `  ${literalKey(key)}: ${text},`;
   });
   const head = docComment([`\`${cName}\`, ${bytes(type.size)}. A value may be any ${any}: C does not check.`]);

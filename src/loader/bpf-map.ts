@@ -1,7 +1,7 @@
 // A map of an object with everything a user does to it: the elements and settings of the floor below, and attaching,
 // which is for maps of callbacks (struct_ops).
 
-import type { Btf, BtfValue } from "../btf/index.js";
+import type { Btf, BtfValue, ValueInput } from "../btf/index.js";
 import { ArgumentError, StateError, UnsupportedError } from "../errors.js";
 import { attachStructOps, type StructOpsLink } from "../link/index.js";
 import { BpfMap as PlainMap } from "../map/index.js";
@@ -11,11 +11,17 @@ import { type StructOpsMembers, structOpsMembers } from "./struct-ops-members.js
 
 /**
  * A BPF map. `K` and `V` are for the compiler only; at run time keys and values follow the object's BTF (see the table in
- * the README), and are `Uint8Array`s where it tells no type.
+ * the README), and are `Uint8Array`s where it tells no type. Keys and values may be given as anything that encodes to them
+ * ({@link ValueInput}); `VI` and `KI` are what values and keys are written as where that is something else, as descriptors.
  *
  * libbpf: `struct bpf_map`.
  */
-export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue> extends PlainMap<K, V> {
+export class BpfMap<
+  K extends BtfValue = BtfValue,
+  V extends BtfValue = BtfValue,
+  VI = ValueInput<V>,
+  KI = ValueInput<K>,
+> extends PlainMap<K, V, VI, KI> {
   readonly #programOf: (spec: ProgramSpec) => BpfProgram | undefined;
   readonly #links = new Set<StructOpsLink>();
   #members: StructOpsMembers | undefined;
@@ -54,6 +60,7 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
       place: this.where,
       requireEditable: (field) => this.edit(field),
       programOf: this.#programOf,
+      int64: () => this.int64,
     });
     return this.#members;
   }

@@ -354,7 +354,8 @@ export class BpfObject extends ObjectParts implements Disposable {
 }
 
 /** A map of an opened object, with the pin that its declaration asks for. */
-function declaredMap(map: BpfMap, { pinRoot }: OpenInput): BpfMap {
+function declaredMap(map: BpfMap, { pinRoot, int64 }: OpenInput): BpfMap {
+  if (int64 !== map.int64) map.int64 = int64;
   if (map.spec.pinning === MapPinning.byName) map.pinPath = pathOfMap(map, pinRoot);
   return map;
 }

@@ -1,6 +1,6 @@
 // What an object consists of, by name: programs, maps and global variables.
 
-import type { BtfValue } from "../btf/index.js";
+import type { BtfValue, ValueInput } from "../btf/index.js";
 import { NotFoundError } from "../errors.js";
 import type { GlobalVariables } from "../map/index.js";
 import { nearNames } from "../near-names.js";
@@ -31,23 +31,27 @@ export abstract class ObjectParts {
 
   /**
    * The map of that name; a name that begins with a dot is that of a data section. `K` and `V` tell the compiler what
-   * keys and values are.
+   * keys and values are, `VI` what values are written as.
    *
    * @throws NotFoundError naming near names. libbpf: `bpf_object__find_map_by_name`.
    */
-  map<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue>(name: string): BpfMap<K, V> {
-    const found = this.findMap<K, V>(name);
+  map<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue, VI = ValueInput<V>>(
+    name: string,
+  ): BpfMap<K, V, VI> {
+    const found = this.findMap<K, V, VI>(name);
     if (found !== undefined) return found;
     const names = this.maps.map((map) => (map.isInternal ? map.sectionName : map.name));
     throw new NotFoundError(`no map ${name}${nearNames(name, names)}`, { file: this.file });
   }
 
   /** The map of that name, or undefined. */
-  findMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue>(name: string): BpfMap<K, V> | undefined {
+  findMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue, VI = ValueInput<V>>(
+    name: string,
+  ): BpfMap<K, V, VI> | undefined {
     const found = this.maps.find((map) =>
       name.startsWith(".") ? map.isInternal && map.sectionName === name : map.name === name,
     );
-    return found as BpfMap<K, V> | undefined;
+    return found as BpfMap<K, V, VI> | undefined;
   }
 
   /** Global constants (`const volatile`): written before load, read-only afterwards. Skeletons: `skel->rodata`. */

@@ -43,6 +43,11 @@ export interface OpenOptions {
   logSize?: number;
   /** Tolerates unknown attributes in map definitions. */
   relaxedMaps?: boolean;
+  /**
+   * What 64-bit integers are, in all maps, global variables, struct_ops members and records: `"bigint"` (default), or
+   * `"number"`, exact up to 2^53 and rounded beyond. `map.int64` says it for one map.
+   */
+  int64?: "bigint" | "number";
   /** Directory in a BPF file system for maps that are pinned by name; by default /sys/fs/bpf. libbpf: `pin_root_path`. */
   pinRoot?: string;
   /** What section names mean that bpfkit does not know. libbpf: `libbpf_register_prog_handler`. */
@@ -69,6 +74,7 @@ const known: Readonly<Record<keyof OpenOptions, true>> = {
   pinRoot: true,
   sectionHandlers: true,
   logSize: true,
+  int64: true,
   tokenPath: true,
 };
 
@@ -83,6 +89,7 @@ export interface OpenInput {
   readonly logLevel: number;
   readonly logSize: number;
   readonly relaxedMaps: boolean;
+  readonly int64: "bigint" | "number";
   /** Absolute. */
   readonly pinRoot: string;
   readonly handlers: SectionHandlers;
@@ -110,6 +117,7 @@ export function readInput(source: string | URL | Uint8Array, options: OpenOption
     logLevel: checkU32(options.logLevel ?? 0, "logLevel"),
     logSize: checkLogSize(options.logSize ?? FIRST_LOG_SIZE),
     relaxedMaps: options.relaxedMaps ?? false,
+    int64: options.int64 ?? "bigint",
     pinRoot: pinPathOf(options.pinRoot ?? BPF_FS_ROOT),
     handlers: new SectionHandlers(options.sectionHandlers),
     tokenPath: checkTokenPath(options.tokenPath ?? process.env[TOKEN_PATH_VARIABLE]),

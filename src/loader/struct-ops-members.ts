@@ -22,6 +22,8 @@ export interface StructOpsOwner {
   readonly requireEditable: (field: string) => void;
   /** The object's program of a declaration. */
   readonly programOf: (spec: ProgramSpec) => BpfProgram | undefined;
+  /** What 64-bit integers are. */
+  readonly int64: () => "bigint" | "number";
 }
 
 /** Makes the properties. An unknown name throws instead of giving `undefined`. */
@@ -74,10 +76,10 @@ function plain(
   const view = new DataView(image.buffer, image.byteOffset, image.byteLength);
   const offset = bitOffset / 8;
   return {
-    get: () => compileCodec(btf, type).decode(view, offset),
+    get: () => compileCodec(btf, type, { int64: owner.int64() }).decode(view, offset),
     set: (value: BtfValue) => {
       owner.requireEditable(name);
-      const codec = compileCodec(btf, type);
+      const codec = compileCodec(btf, type, { int64: owner.int64() });
       // Beside the variable first: a value that is refused must change nothing.
       const scratch = new Uint8Array(codec.size);
       codec.encode(new DataView(scratch.buffer), 0, value);

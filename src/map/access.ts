@@ -1,6 +1,6 @@
 // Which elements a map has by its type, how its keys and values are coded, and what is said where a type has no such thing.
 
-import type { BtfCodec, BtfValue } from "../btf/index.js";
+import type { AnyInput, BtfCodec, BtfValue } from "../btf/index.js";
 import { UnsupportedError, withLocation } from "../errors.js";
 import { possibleCpuCount } from "../syscall/index.js";
 import { type ElementSource, Elements } from "./elements.js";
@@ -9,6 +9,9 @@ import { bytesCodec, descriptorCodec, fdCodec, perCpuCodec, typedCodec } from ".
 
 /** One CPU's value of a per-CPU map whose values are `V`. */
 export type CpuValue<V> = V extends readonly (infer E extends BtfValue)[] ? E : BtfValue;
+
+/** What one CPU's value is written as, when those of all are written as `VI`. */
+export type CpuInput<VI> = VI extends readonly (infer E)[] ? E : AnyInput;
 
 /** The ways to the elements of one map. Made when they are first asked for, since sizes and types may change until load. */
 export class MapAccess<K extends BtfValue, V extends BtfValue> {

@@ -14,6 +14,8 @@ export interface OpenMapOptions {
    * the map was created with, which needs CAP_SYS_ADMIN; without, keys and values are `Uint8Array`s.
    */
   btf?: Btf | undefined;
+  /** What 64-bit integers are, `"bigint"` unless told otherwise; `map.int64` afterwards. */
+  int64?: "bigint" | "number";
   /** BPF_F_RDONLY (8) or BPF_F_WRONLY (16): what may be done through this descriptor. */
   flags?: number | undefined;
 }

@@ -1,7 +1,7 @@
 // A map with everything a user does to it: declaration, descriptor, pin and memory of the classes below, and the elements
 // with the protocol of JavaScript's Map, decoded by BTF.
 
-import type { BtfValue } from "../btf/index.js";
+import type { BtfValue, ValueInput } from "../btf/index.js";
 import { ArgumentError, addLocation, SystemCallError, UnsupportedError, withLocation } from "../errors.js";
 import {
   Errno,
@@ -13,7 +13,7 @@ import {
   openById,
   possibleCpuCount,
 } from "../syscall/index.js";
-import { type CpuValue, MapAccess } from "./access.js";
+import { type CpuInput, type CpuValue, MapAccess } from "./access.js";
 import { clear, count, deleteMany, setAll } from "./bulk.js";
 import { type DumpOptions, dumpMap } from "./dump.js";
 import { BPF_F_ALL_CPUS, cpuFlags, type Elements, flagsWord, type GetOptions, type SetOptions } from "./elements.js";
@@ -24,11 +24,17 @@ import { walk } from "./walk.js";
 
 /**
  * A BPF map. `K` and `V` are for the compiler only; at run time keys and values follow the object's BTF (see the table in
- * the README), and are `Uint8Array`s where it tells no type.
+ * the README), and are `Uint8Array`s where it tells no type. Keys and values may be given as anything that encodes to them
+ * ({@link ValueInput}); `VI` and `KI` are what values and keys are written as where that is something else, as descriptors.
  *
  * libbpf: `struct bpf_map`.
  */
-export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue>
+export class BpfMap<
+    K extends BtfValue = BtfValue,
+    V extends BtfValue = BtfValue,
+    VI = ValueInput<V>,
+    KI = ValueInput<K>,
+  >
   extends MappedMap
   implements Iterable<[K, V]>, Disposable
 {
@@ -69,15 +75,15 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
    *
    * @throws ValueError for a key that does not fit its type, StateError while the map is not loaded, SystemCallError
    */
-  get(key: K, options?: GetOptions): V | undefined {
-    return (this.#ready ?? this.#keyed("get")).get(key, options && flagsWord(options));
+  get(key: KI, options?: GetOptions): V | undefined {
+    return (this.#ready ?? this.#keyed("get")).get(key as never, options && flagsWord(options));
   }
 
   /** True when there is a value for `key`; for a bloom filter, when `key` may have been added. */
-  has(key: K): boolean {
-    if (this.#ready !== undefined) return this.#ready.has(key);
-    if (this.rule.keyless === "filter") return this.#access.elements().mayHold(key as unknown as V);
-    return this.#keyed("has").has(key);
+  has(key: KI): boolean {
+    if (this.#ready !== undefined) return this.#ready.has(key as never);
+    if (this.rule.keyless === "filter") return this.#access.elements().mayHold(key as never);
+    return this.#keyed("has").has(key as never);
   }
 
   /**
@@ -85,27 +91,27 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
    *
    * @throws SystemCallError E2BIG when the map is full, EEXIST or ENOENT as `flags` demand
    */
-  set(key: K, value: V, options?: SetOptions): this {
-    (this.#ready ?? this.#keyed("set")).set(key, value, options && flagsWord(options));
+  set(key: KI, value: VI, options?: SetOptions): this {
+    (this.#ready ?? this.#keyed("set")).set(key as never, value as never, options && flagsWord(options));
     return this;
   }
 
   /** Removes; true when there was such a key. Array elements cannot be removed. libbpf: `bpf_map__delete_elem`. */
-  delete(key: K): boolean {
-    return (this.#ready ?? this.#keyed("delete")).delete(key);
+  delete(key: KI): boolean {
+    return (this.#ready ?? this.#keyed("delete")).delete(key as never);
   }
 
   /**
    * Removes and returns the value of `key`, in one step; undefined when there is none. Hash maps, Linux 5.14.
    * libbpf: `bpf_map__lookup_and_delete_elem`.
    */
-  lookupAndDelete(key: K, options?: GetOptions): V | undefined {
-    return (this.#ready ?? this.#keyed("lookupAndDelete")).take(key, options && flagsWord(options));
+  lookupAndDelete(key: KI, options?: GetOptions): V | undefined {
+    return (this.#ready ?? this.#keyed("lookupAndDelete")).take(key as never, options && flagsWord(options));
   }
 
   /** Adds to a queue or stack, or to a bloom filter. BPF_MAP_UPDATE_ELEM without key, Linux 4.20. */
-  push(value: V): this {
-    this.#access.keyless("push").set(undefined, value);
+  push(value: VI): this {
+    this.#access.keyless("push").set(undefined, value as never);
     return this;
   }
 
@@ -177,37 +183,37 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
    *
    * @throws SystemCallError that names the entry; those before it are set. ValueError; then lots of entries before are set
    */
-  setAll(entries: Iterable<readonly [K, V]>, options: SetOptions = {}): this {
-    setAll(this, this.rule, this.#keyed("setAll"), entries, flagsWord(options));
+  setAll(entries: Iterable<readonly [KI, VI]>, options: SetOptions = {}): this {
+    setAll(this, this.rule, this.#keyed("setAll"), entries as Iterable<never>, flagsWord(options));
     return this;
   }
 
   /** The values of many keys, in their order, undefined for those that are not there. One system call each. */
-  getMany(keys: Iterable<K>, options?: GetOptions): (V | undefined)[] {
+  getMany(keys: Iterable<KI>, options?: GetOptions): (V | undefined)[] {
     const elements = this.#keyed("getMany");
     const flags = options && flagsWord(options);
-    return Array.from(keys, (key) => elements.get(key, flags));
+    return Array.from(keys, (key) => elements.get(key as never, flags));
   }
 
   /** Removes many keys, thousands with one system call where the kernel can (Linux 5.6). Returns how many were there. */
-  deleteMany(keys: Iterable<K>): number {
-    return deleteMany(this, this.rule, this.#keyed("deleteMany"), keys);
+  deleteMany(keys: Iterable<KI>): number {
+    return deleteMany(this, this.rule, this.#keyed("deleteMany"), keys as Iterable<never>);
   }
 
   /** One CPU's value of a per-CPU map. Before Linux 7.0 all CPUs' values are read for it. */
-  getCpu(key: K, cpu: number): CpuValue<V> | undefined {
+  getCpu(key: KI, cpu: number): CpuValue<V> | undefined {
     const flags = cpuFlags(this.#checkCpu(cpu));
     return this.#unlessOld(
-      () => this.#access.ofOneCpu().get(key, flags),
+      () => this.#access.ofOneCpu().get(key as never, flags),
       () => (this.get(key) as readonly CpuValue<V>[] | undefined)?.[cpu],
     );
   }
 
   /** Sets one CPU's value of a per-CPU map. Linux 7.0: before, it could only be done with the others' values. */
-  setCpu(key: K, cpu: number, value: CpuValue<V>, options: SetOptions = {}): this {
+  setCpu(key: KI, cpu: number, value: CpuInput<VI>, options: SetOptions = {}): this {
     const flags = cpuFlags(this.#checkCpu(cpu)) | flagsWord(options);
     this.#unlessOld(
-      () => this.#access.ofOneCpu().set(key, value, flags),
+      () => this.#access.ofOneCpu().set(key as never, value as never, flags),
       () => {
         throw new UnsupportedError("this kernel cannot set the value of one CPU", {
           ...this.where,
@@ -219,11 +225,11 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
   }
 
   /** Sets the values of all CPUs in a per-CPU map to the same one. */
-  setAllCpus(key: K, value: CpuValue<V>, options: SetOptions = {}): this {
+  setAllCpus(key: KI, value: CpuInput<VI>, options: SetOptions = {}): this {
     const flags = BPF_F_ALL_CPUS | flagsWord(options);
     this.#unlessOld(
-      () => this.#access.ofOneCpu().set(key, value, flags),
-      () => void this.set(key, new Array(possibleCpuCount()).fill(value) as BtfValue as V, options),
+      () => this.#access.ofOneCpu().set(key as never, value as never, flags),
+      () => void this.set(key, new Array(possibleCpuCount()).fill(value) as never, options),
     );
     return this;
   }
@@ -232,10 +238,12 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
    * The inner map that stands under `key` in a map of maps, with its types; close it, or use `using`. Undefined when there
    * is none. Needs CAP_SYS_ADMIN.
    */
-  openInner<IK extends BtfValue = BtfValue, IV extends BtfValue = BtfValue>(key: K): BpfMap<IK, IV> | undefined {
+  openInner<IK extends BtfValue = BtfValue, IV extends BtfValue = BtfValue>(key: KI): BpfMap<IK, IV> | undefined {
     if (this.rule.holds !== "map") throw new UnsupportedError(`maps of type ${this.type} hold no maps`, this.where);
     const id = this.get(key) as number | undefined;
-    return id === undefined ? undefined : withLocation(this.where, () => BpfMap.openById<IK, IV>(id));
+    return id === undefined
+      ? undefined
+      : withLocation(this.where, () => BpfMap.openById<IK, IV>(id, { int64: this.int64 }));
   }
 
   /**
@@ -251,6 +259,7 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
     const { type, keySize, valueSize, maxEntries, flags, mapExtra } = spec;
     const fd = withLocation(where, () => mapCreate({ type, keySize, valueSize, maxEntries, flags, mapExtra }));
     const map = new BpfMap<IK, IV>(spec, { btf: this.btf }, where.file);
+    map.int64 = this.int64;
     map.setCreated(fd);
     map.seal();
     return map;
@@ -352,6 +361,7 @@ function openLive<K extends BtfValue, V extends BtfValue>(
   try {
     const { spec, btf } = describeMap(fd, options);
     const map = new BpfMap<K, V>(spec, { btf }, file);
+    map.int64 = options.int64 ?? "bigint";
     map.setCreated(fd);
     map.seal();
     return map;

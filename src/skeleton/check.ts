@@ -26,6 +26,7 @@ export function checkLayout(layout: SkeletonLayout, object: BpfObject): void {
     const map = object.findMap(name);
     if (map === undefined) throw missing(layout, `map ${name}`, object.maps.map(nameOfMap), name);
     checkMap(layout, map, [type, key, value]);
+    checkInt64(layout, map);
   }
   for (const [, name] of programs) {
     if (object.findProgram(name) !== undefined) continue;
@@ -42,6 +43,7 @@ export function checkLayout(layout: SkeletonLayout, object: BpfObject): void {
     const known = new Map(
       (map === undefined ? [] : globalVariables(map.spec, btf)).map((one) => [one.name, one.typeId]),
     );
+    if (map !== undefined) checkInt64(layout, map);
     for (const [name, shape] of variables) {
       const typeId = known.get(name);
       if (typeId === undefined) throw missing(layout, `variable ${name} in ${section}`, known.keys(), name);
@@ -66,6 +68,15 @@ function checkMap(layout: SkeletonLayout, map: BpfMap, [type, key, value]: reado
   compare(layout, `the type of ${name}`, type, actualType);
   compare(layout, `the key of ${name}`, key, actualKey);
   compare(layout, `the value of ${name}`, value, actualValue);
+}
+
+/** A subskeleton's object was opened by others. */
+function checkInt64(layout: SkeletonLayout, map: BpfMap): void {
+  const { name } = layout;
+  const int64 = layout.int64 ?? "bigint";
+  if (map.int64 === int64) return;
+  const reason = `64-bit integers in map ${nameOfMap(map)} are ${map.int64}s, and ${int64}s in the types of the skeleton`;
+  throw new ObjectError("OBJECT_INVALID", reason, { file: name, hint: `open the object with int64: "${int64}"` });
 }
 
 function compare(layout: SkeletonLayout, what: string, expected: string, actual: string): void {

@@ -8,8 +8,8 @@ import { BpfObject, type OpenOptions } from "../loader/index.js";
 import { bindMaps, bindPrograms, bindStructOps, Links } from "./bindings.js";
 import { checkLayout, type SkeletonLayout } from "./check.js";
 
-/** Options of a skeleton's `open`: those of `BpfObject.open`, and which object. */
-export interface SkeletonOptions extends OpenOptions {
+/** Options of a skeleton's `open`: those of `BpfObject.open`, but for `int64`, and which object. */
+export interface SkeletonOptions extends Omit<OpenOptions, "int64"> {
   /** Another build of the object than the one that the skeleton has: path, file URL or bytes. It is checked. */
   object?: string | URL | Uint8Array;
 }
@@ -39,7 +39,12 @@ export abstract class Skeleton<
   /** @throws ObjectError when the object is not what the skeleton was generated from; what `BpfObject.open` throws */
   protected constructor(layout: SkeletonLayout, options: SkeletonOptions = {}) {
     const { object: source, ...rest } = options;
-    this.object = BpfObject.open(source ?? ownObject(layout), { name: layout.name, ...rest });
+    this.object = BpfObject.open(source ?? ownObject(layout), {
+      name: layout.name,
+      ...rest,
+      // The types say what integers are.
+      int64: layout.int64 ?? "bigint",
+    });
     checkLayout(layout, this.object);
     this.maps = bindMaps(layout, this.object);
     this.progs = bindPrograms(layout, this.object);

@@ -5,7 +5,15 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { ArgumentError, atomic, type BpfMap, type BpfObject, snapshot, UnsupportedError } from "../../src/index.js";
+import {
+  ArgumentError,
+  atomic,
+  type BpfMap,
+  type BpfObject,
+  type Descriptor,
+  snapshot,
+  UnsupportedError,
+} from "../../src/index.js";
 import { pidfdOpen, possibleCpuCount } from "../../src/syscall/index.js";
 import { runFilter, withLoaded } from "../support/fixtures.js";
 import { kernelDescribe, kernelIt } from "../support/needs.js";
@@ -94,10 +102,10 @@ kernelDescribe("types of maps", { needs: ["socket_filter"] }, () => {
 
   it("hashes of maps take maps, and open them", async () => {
     await withLoaded("map_access", only(["by_key"], ["touch_inner"]), (obj) => {
-      const outer = obj.map<number, number>("by_key");
+      const outer = obj.map<number, number, Descriptor>("by_key");
       using inner = outer.createInner<number, bigint>();
       inner.set(1, 99n);
-      outer.set(9, inner as never);
+      outer.set(9, inner);
       runFilter(obj, "touch_inner");
       expect(obj.bss.inner_found).toBe(99n);
       expect([...outer]).toEqual([[9, inner.info().id]]);
@@ -113,9 +121,9 @@ kernelDescribe("types of maps", { needs: ["socket_filter"] }, () => {
 
   it("program arrays take programs", async () => {
     await withLoaded("map_access", only(["tails"], ["touch_tail", "tail"]), (obj) => {
-      const tails = obj.map<number, number>("tails");
+      const tails = obj.map<number, number, Descriptor>("tails");
       expect(runFilter(obj, "touch_tail")).toBe(1);
-      tails.set(2, obj.program("tail") as never);
+      tails.set(2, obj.program("tail"));
       expect(runFilter(obj, "touch_tail")).toBe(77);
       expect([...tails.keys()]).toEqual([2]);
       expect(tails.get(2)).toBeTypeOf("number");
@@ -179,8 +187,11 @@ kernelDescribe("types of maps", { needs: ["socket_filter"] }, () => {
   kernelIt("maps of sockets take descriptors and give cookies", { needs: ["sockmap"] }, async () => {
     await withMaps(["sockets", "sockets_by_key"], async (obj) => {
       await withServer((fd) => {
-        const [sockets, byKey] = [obj.map<number, bigint>("sockets"), obj.map<bigint, bigint>("sockets_by_key")];
-        sockets.set(2, { fd } as never);
+        const [sockets, byKey] = [
+          obj.map<number, bigint, Descriptor>("sockets"),
+          obj.map<bigint, bigint>("sockets_by_key"),
+        ];
+        sockets.set(2, { fd });
         byKey.set(5n, BigInt(fd));
         expect(sockets.get(2)).toBeGreaterThan(0n);
         expect(byKey.get(5n)).toBe(sockets.get(2));
@@ -231,9 +242,9 @@ kernelDescribe("types of maps", { needs: ["socket_filter"] }, () => {
 
 /** Set through one descriptor, seen through it alone. */
 function expectStorage(map: BpfMap, holder: { fd: number }, other: number): void {
-  const storage = map as unknown as BpfMap<number, { a: number; b: number; c: number }>;
+  const storage = map as unknown as BpfMap<Descriptor, { a: number; b: number; c: number }>;
   expect(storage.get(other)).toBeUndefined();
-  storage.set(holder as never, { a: 1, b: 2, c: 3 });
+  storage.set(holder, { a: 1, b: 2, c: 3 });
   expect(storage.get(holder.fd)).toEqual({ a: 1, b: 2, c: 3 });
   expect([storage.has(other), storage.has(holder.fd)]).toEqual([false, true]);
   expect(() => [...storage]).toThrow(/does not list the elements of a .*_storage/);

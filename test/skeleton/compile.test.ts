@@ -70,17 +70,20 @@ describe.each(compilers)("%s", (compiler) => {
   it("refuses misspelt and mistyped use, line by line", async () => {
     project.write("events.skel.ts", generateSkeleton(fixtureBytes("events"), { name: "events", types: ["event"] }));
     project.write("globals.skel.ts", generateSkeleton(fixtureBytes("globals"), { name: "globals" }));
+    project.write("numbers.skel.ts", generateSkeleton(fixtureBytes("globals"), { name: "globals", int64: "number" }));
     project.write("maps.skel.ts", generateSkeleton(fixtureBytes("maps"), { name: "maps" }));
     project.write("access.skel.ts", generateSkeleton(fixtureBytes("map_access"), { name: "access" }));
     const good = `
-import { RingBuffer } from "bpfkit";
-import { AccessBpf } from "./access.skel.js";
+import { type BpfMap, type Descriptor, RingBuffer } from "bpfkit";
+import { AccessBpf, type guarded } from "./access.skel.js";
 import { EventsBpf, type event } from "./events.skel.js";
 import { color, GlobalsBpf } from "./globals.skel.js";
-import { MapsBpf } from "./maps.skel.js";
+import { type flow, MapsBpf, type traffic as Traffic } from "./maps.skel.js";
 using events = EventsBpf.open();
 using globals = GlobalsBpf.open({ name: "other" });
+import { GlobalsBpf as NumbersBpf } from "./numbers.skel.js";
 using maps = MapsBpf.open();
+const numbers = NumbersBpf.open();
 export const number: bigint = globals.data.data_u64;
 globals.data.data_u64 += 1n;
 globals.data.data_u64 = 5;
@@ -93,7 +96,36 @@ export const traffic: bigint | undefined = maps.maps.flows.get({ source: 1, targ
 export const pid = (event: event): number => event.pid;
 events.links.report_exec = undefined;
 export const ring: AsyncIterable<event> = new RingBuffer<event>(events.maps.events, { type: "event" });
-export const seen: boolean = AccessBpf.open().maps.seen.push(5).has(5);
+const access = AccessBpf.open().maps;
+export const seen: boolean = access.seen.push(5).has(5);
+maps.maps.flows.set({ source: 1, target: 2 }, { packets: 1 }).set(new Uint8Array(16), new Uint8Array(16));
+maps.maps.flows.setAll([[{ port: 1 }, { bytes: 5 }]]);
+access.guards.set(1, { updates: 7 }, { lock: true });
+access.tails.set(1, access.seen.name === "" ? 5 : AccessBpf.open().progs.tail);
+access.by_key.set(9, access.by_key.createInner());
+access.of_task.set({ fd: 5 }, { a: 1 });
+access.of_task.delete(5);
+export const ids: readonly (number | undefined)[] = [access.by_key.get(9), access.tails.get(1)];
+export const anyMap: BpfMap = access.tails;
+anyMap.set(1, { fd: 5 }).set("text", [{ a: 1 }]);
+numbers.data.data_u64 += 1;
+numbers.data.data_u64 = 5n;
+export const raw: number = numbers.rodata.ro_shape.raw;
+numbers.bss.bss_shape = { raw: 5n, corners: [{ x: 1 }] };
+
+// What is read, exactly.
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+const equal = <A, B>(_: Equal<A, B>): void => {};
+equal<ReturnType<typeof access.tails.get>, number | undefined>(true);
+equal<ReturnType<typeof access.guards.values>, Generator<guarded, void, undefined>>(true);
+equal<ReturnType<typeof maps.maps.flows.entries>, Generator<[flow, Traffic], void, undefined>>(true);
+equal<ReturnType<typeof access.recent_hits.get>, readonly bigint[] | undefined>(true);
+equal<ReturnType<typeof access.recent_hits.getCpu>, bigint | undefined>(true);
+equal<Parameters<typeof access.tails.set>[1], Descriptor>(true);
+equal<Parameters<typeof access.of_task.get>[0], Descriptor | bigint>(true);
+equal<ReturnType<typeof maps.maps.waiting.pop>, ReturnType<typeof maps.maps.waiting.peek>>(true);
+equal<typeof globals.data.data_u64, bigint>(true);
+equal<typeof numbers.data.data_u64, number>(true);
 `;
     const bad = `
 globals.data.data_u46 = 5;                         // no such variable
@@ -104,6 +136,12 @@ globals.rodata.ro_shape.layer = true;              // number
 globals.data.data_color = color.COLOR_BLEU;        // no such enumerator
 maps.maps.flow;                                    // no such map
 maps.maps.flows.get(5);                            // a struct
+maps.maps.flows.set({ prot: 1 }, {});              // no such member
+maps.maps.flows.set({ port: "a" }, {});            // number
+access.tails.set(1, "tail");                       // a program
+access.tails.set(1, 5n);                           // descriptors are numbers
+numbers.data.data_u64 = "5";                       // number
+NumbersBpf.open({ int64: "bigint" });              // no such option
 maps.maps.waiting.get(5);                          // a queue has no keys
 maps.progs.touch_map;                              // no such program
 events.links.report_exek = undefined;                  // no such link

@@ -135,6 +135,27 @@ describe("opening", () => {
     expect(() => Part.open(BpfObject.open(fixturePath("minimal")))).toThrow(ObjectError);
   });
 
+  it("has numbers for 64-bit integers when it was generated so", async () => {
+    const GlobalsBpf = await skeletonOf("globals", { int64: "number" });
+    const skeleton = GlobalsBpf.open();
+    skeleton.data!.data_u64 = 5;
+    expect(skeleton.data!.data_u64).toBe(5);
+    expect((skeleton.rodata!.ro_shape as { raw: unknown }).raw).toBeTypeOf("number");
+    expect(skeleton.object.maps.map(({ int64 }) => int64)).not.toContain("bigint");
+    expect(() => GlobalsBpf.open({ int64: "bigint" } as object).data!.data_u64).not.toThrow();
+    // A part of an object that somebody else has opened otherwise.
+    const Part = await run<{ open(object: BpfObject): Any }>(
+      (options) => generateSubskeleton(fixtureBytes("globals"), { ...options, int64: "number" }),
+      { name: "globals" },
+    );
+    const path = fixturePath("globals");
+    expect(Part.open(BpfObject.open(path, { int64: "number" })).data!.data_u64).toBeTypeOf("number");
+    expect(() => Part.open(BpfObject.open(path))).toThrow(
+      /64-bit integers in map .* are bigints, and numbers in the types .*\(open the object with int64: "number"\)/,
+    );
+    expect(() => BpfObject.open(path, { int64: "big" as never })).toThrow(/int64 is "bigint" or "number", not big/);
+  });
+
   it("gives struct_ops members", async () => {
     const StructOpsBpf = await skeletonOf<Any>("struct_ops");
     const skeleton = StructOpsBpf.open();

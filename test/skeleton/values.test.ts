@@ -16,6 +16,8 @@ beforeAll(() => {
 });
 afterAll(() => project.remove());
 
+type Int64 = "bigint" | "number";
+
 /** A value as an expression. */
 function literal(value: BtfValue): string {
   if (typeof value === "string") return JSON.stringify(value);
@@ -35,20 +37,20 @@ function literal(value: BtfValue): string {
 }
 
 /** Undefined for types without values. */
-function codecOf(btf: Btf, id: number): BtfCodec | undefined {
+function codecOf(btf: Btf, id: number, int64: Int64 = "bigint"): BtfCodec | undefined {
   try {
-    return compileCodec(btf, id);
+    return compileCodec(btf, id, { int64 });
   } catch {
     return undefined;
   }
 }
 
 /** A file with one value of each of these types, none if they have no value or a large one. */
-function valuesFile(module: string, btf: Btf, ids: readonly number[]): { text: string; count: number } {
+function valuesFile(module: string, btf: Btf, ids: readonly number[], int64?: Int64): { text: string; count: number } {
   const lines = [`import type * as types from "./${module}.js";`];
   for (const id of ids) {
     const name = btf.nameOf(id);
-    const codec = codecOf(btf, id);
+    const codec = codecOf(btf, id, int64);
     if (codec === undefined || codec.size > 2048) continue;
     const bytes = Uint8Array.from({ length: codec.size }, (_, i) => (Math.imul(i + id, 0x9e3779b1) >>> 13) & 0xff);
     const value = codec.decode(new DataView(bytes.buffer), 0);
@@ -83,10 +85,13 @@ function prepare(
   bytes: Uint8Array,
   btf: Btf,
   ids: readonly number[],
-  types?: readonly string[],
+  { types, int64 }: { types?: readonly string[]; int64?: Int64 } = {},
 ): { file: string; count: number } {
-  project.write(`${module}.ts`, generateTypes(bytes, { source: module, ...(types && { types }) }));
-  const { text, count } = valuesFile(module, btf, ids);
+  project.write(
+    `${module}.ts`,
+    generateTypes(bytes, { source: module, ...(types && { types }), ...(int64 && { int64 }) }),
+  );
+  const { text, count } = valuesFile(module, btf, ids, int64);
   const file = `${module}.values.ts`;
   project.write(file, text);
   return { file, count };
@@ -108,7 +113,9 @@ describe("generated types and decoded values agree", () => {
       const section = parseElf(fixtureBytes(name)).section(".BTF");
       if (section === undefined) continue;
       const btf = Btf.parse(section.data);
-      files.push(prepare(`fixture_${name.replaceAll(".", "_")}`, section.data, btf, namedTypes(btf)));
+      const module = `fixture_${name.replaceAll(".", "_")}`;
+      files.push(prepare(module, section.data, btf, namedTypes(btf)));
+      files.push(prepare(`${module}_numbers`, section.data, btf, namedTypes(btf), { int64: "number" }));
     }
     expect(await check(...files)).toBeGreaterThan(100);
   });
@@ -121,7 +128,7 @@ describe("generated types and decoded values agree", () => {
     const step = Math.ceil(composites.length / 300);
     const some = composites.filter((id, index) => index % step === 0 && codecOf(btf, id) !== undefined);
     const names = some.map((id) => btf.nameOf(id));
-    expect(await check(prepare("vmlinux", bytes, btf, some, names))).toBeGreaterThan(some.length / 2);
+    expect(await check(prepare("vmlinux", bytes, btf, some, { types: names }))).toBeGreaterThan(some.length / 2);
   });
 
   it("for names that are traps", async () => {

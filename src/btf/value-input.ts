@@ -1,0 +1,38 @@
+// What a value may be written as: more than what reading it gives. Types only; the encoders (codec-encoder.ts) say the same.
+
+import type { BtfValue } from "./codec-value.js";
+
+/** A loaded map or program, a link: what has a descriptor. */
+export type HasDescriptor = {
+  readonly fd: number;
+};
+
+/** What the kernel is given as a descriptor: its number, or the map, program or link that owns it. */
+export type Descriptor = number | HasDescriptor;
+
+/** Values of a type that is known at run time only. */
+export type AnyInput =
+  | BtfValue
+  | HasDescriptor
+  | readonly AnyInput[]
+  | { readonly [member: string]: AnyInput | undefined };
+
+/**
+ * Values that encode as a `T`: integers of either type, text as bytes, structs with members left out (they become zero),
+ * unions with one member, arrays with fewer elements, structs and unions as bytes of the whole.
+ */
+export type ValueInput<T> = BtfValue extends T
+  ? AnyInput
+  : T extends number | bigint
+    ? T | number | bigint
+    : T extends string
+      ? T | Uint8Array
+      : T extends boolean | Uint8Array
+        ? T
+        : T extends readonly (infer E)[]
+          ? readonly ValueInput<E>[]
+          : T extends object
+            ? HasDescriptor extends T
+              ? T
+              : Uint8Array | { readonly [M in keyof T]?: ValueInput<T[M]> }
+            : T;
