@@ -29,6 +29,8 @@ export interface GenerateOptions {
   readonly object?: ObjectPlace;
   /** C names of types to declare besides those that maps and variables use: `event`, `struct event`. */
   readonly types?: readonly string[];
+  /** The same, where what the object does not have is left out. */
+  readonly optionalTypes?: readonly string[];
   /**
    * What 64-bit integers are: `"bigint"` (default), or `"number"`, exact up to 2^53 and rounded beyond. The skeleton opens
    * its object accordingly.
@@ -185,8 +187,10 @@ function analyse(bytes: Uint8Array, options: GenerateOptions, suffix: string, wi
   const types = spec.btf === undefined ? undefined : new ValueTypes(spec.btf, taken, int64);
   const model = describeObject(spec, types);
   if (types === undefined && wanted.length > 0) throw new BtfError("BTF_MISSING", "the object has no type information");
-  for (const cName of wanted) types?.request(cName);
-  return { className, model, types, names, declarations: types?.declarations ?? [], requested: wanted, int64 };
+  const more = (options.optionalTypes ?? []).filter((cName) => types?.has(cName) === true);
+  const requested = [...new Set([...wanted, ...more])];
+  for (const cName of requested) types?.request(cName);
+  return { className, model, types, names, declarations: types?.declarations ?? [], requested, int64 };
 }
 
 function classCode(parts: Parts, language: Language): string {

@@ -162,6 +162,16 @@ export class ValueTypes {
     return this.requestId(id);
   }
 
+  /** Whether {@link request} would find the type, and values of it. */
+  has(cName: string): boolean {
+    try {
+      return this.decodable(findType(this.#btf, cName)) !== undefined;
+    } catch (error) {
+      if (BpfkitError.isBpfkitError(error)) return false;
+      throw error;
+    }
+  }
+
   /** The same by id. The type is known to have a codec. */
   requestId(id: number): string {
     const text = this.typeOf(id);

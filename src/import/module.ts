@@ -5,17 +5,9 @@ import { readFileSync } from "node:fs";
 import { basename, dirname, join, sep } from "node:path";
 import { BpfkitError, withLocation } from "../errors.js";
 import { generateDeclarations, generateSkeleton } from "../generator/index.js";
-import { type CompileOptions, compile } from "./compile.js";
+import { compile } from "./compile.js";
+import { type ImportOptions, readConfig } from "./config.js";
 import { replaceFileIfOther } from "./files.js";
-
-/** How objects are imported. */
-export interface ImportOptions extends CompileOptions {
-  /**
-   * Whether the types are written, as `minimal.bpf.d.o.ts` beside `minimal.bpf.o`, where `tsc` looks for them with
-   * `allowArbitraryExtensions`; by default yes, except in node_modules and with `BPFKIT_DECLARATIONS=0`.
-   */
-  readonly declarations?: boolean;
-}
 
 /** The module that an object is. */
 export interface ObjectModule {
@@ -36,32 +28,38 @@ export const importable: RegExp = /\.bpf\.[co]$/;
  * @param path absolute
  * @throws CompileError; BpfkitError for a file that cannot be read; ElfError, BtfError, ObjectError for a bad object
  */
-export function importObject(path: string, options: ImportOptions = {}): ObjectModule {
+export function importObject(path: string, given: ImportOptions = {}): ObjectModule {
+  const config = readConfig(path);
+  const options: ImportOptions = { ...config.options, ...given };
+  const declarations = given.declarations ?? (process.env.BPFKIT_DECLARATIONS !== "0" && config.options.declarations);
   const { object, sources, warnings } = path.endsWith(".c")
     ? compile(path, options)
     : { object: readObject(path), sources: [path], warnings: "" };
   const source = basename(path);
-  const naming = { name: source.split(".", 1)[0] || "object", source };
+  const naming = {
+    name: source.split(".", 1)[0] || "object",
+    source,
+    optionalTypes: options.types ?? [],
+    ...(options.int64 && { int64: options.int64 }),
+  };
+  const place =
+    options.object === "file" && !path.endsWith(".c") ? { external: `./${encodeURIComponent(source)}` } : "embed";
   return withLocation({ file: path }, () => {
-    if (wantsDeclarations(path, options)) {
+    if (declarations ?? !path.split(sep).includes("node_modules")) {
       // An object of a read-only folder can be used, too: types are for the author.
       const text = generateDeclarations(object, naming);
       try {
         replaceFileIfOther(declarationsPath(path), text);
       } catch {}
     }
-    return { code: generateSkeleton(object, { ...naming, language: "js" }), files: sources, warnings };
+    const code = generateSkeleton(object, { ...naming, language: "js", object: place });
+    return { code, files: config.file === undefined ? sources : [...sources, config.file], warnings };
   });
 }
 
 /** Where TypeScript looks for the types of `./minimal.bpf.o`: in `./minimal.bpf.d.o.ts`. */
 function declarationsPath(path: string): string {
   return join(dirname(path), basename(path).replace(/\.([co])$/, ".d.$1.ts"));
-}
-
-function wantsDeclarations(path: string, { declarations }: ImportOptions): boolean {
-  if (declarations !== undefined) return declarations;
-  return process.env.BPFKIT_DECLARATIONS !== "0" && !path.split(sep).includes("node_modules");
 }
 
 function readObject(path: string): Uint8Array {

@@ -3,11 +3,21 @@
 import { dirname } from "node:path";
 import { BpfkitError } from "../errors.js";
 import { CompileError } from "./compile-error.js";
-import { type ImportOptions, importable, importObject, type ObjectModule } from "./module.js";
+import { checkOptions, type ImportOptions } from "./config.js";
+import { importable, importObject, type ObjectModule } from "./module.js";
 
 export type { CompileOptions } from "./compile.js";
 export { CompileError } from "./compile-error.js";
-export type { ImportOptions } from "./module.js";
+export type { ImportOptions } from "./config.js";
+
+/** Options of the plugins: a bundle always has the objects in it. */
+export type PluginOptions = Omit<ImportOptions, "object">;
+
+/** @throws ArgumentError */
+function pluginOptions(options: PluginOptions): ImportOptions {
+  checkOptions(options);
+  return { ...options, object: "embed" };
+}
 
 /** What a plugin of Rollup is called with. */
 export interface RollupContext {
@@ -25,12 +35,13 @@ export interface RollupPlugin {
  * The plugin for Rollup (and Rolldown): imports of `….bpf.o` and `….bpf.c` become skeletons, with the object in the bundle.
  * In watch mode a change of the object, of the source or of what it includes builds again.
  */
-export function rollupPlugin(options: ImportOptions = {}): RollupPlugin {
+export function rollupPlugin(options: PluginOptions = {}): RollupPlugin {
+  const all = pluginOptions(options);
   return {
     name: "bpfkit",
     load(id) {
       const path = pathOf(id);
-      return path === undefined ? undefined : loadWith(this, path, importObject, options);
+      return path === undefined ? undefined : loadWith(this, path, importObject, all);
     },
   };
 }
@@ -52,12 +63,13 @@ export interface VitePlugin extends RollupPlugin {
 }
 
 /** The plugin for Vite and Vitest, as {@link rollupPlugin}; a change of a header reloads what was compiled with it. */
-export function vitePlugin(options: ImportOptions = {}): VitePlugin {
+export function vitePlugin(options: PluginOptions = {}): VitePlugin {
+  const all = pluginOptions(options);
   /** The files that each import was made from. */
   const included = new Map<string, readonly string[]>();
   const importAndRemember = (path: string): ObjectModule => {
     try {
-      const module = importObject(path, options);
+      const module = importObject(path, all);
       included.set(path, module.files);
       return module;
     } catch (error) {
@@ -70,7 +82,7 @@ export function vitePlugin(options: ImportOptions = {}): VitePlugin {
     enforce: "pre",
     load(id) {
       const path = pathOf(id);
-      return path === undefined ? undefined : loadWith(this, path, importAndRemember, options);
+      return path === undefined ? undefined : loadWith(this, path, importAndRemember, all);
     },
     handleHotUpdate({ file, modules, server }) {
       const made = [...included].filter(([, files]) => files.includes(file)).map(([path]) => path);
@@ -136,13 +148,14 @@ export interface EsbuildPlugin {
 }
 
 /** The plugin for esbuild, as {@link rollupPlugin}. */
-export function esbuildPlugin(options: ImportOptions = {}): EsbuildPlugin {
+export function esbuildPlugin(options: PluginOptions = {}): EsbuildPlugin {
+  const all = pluginOptions(options);
   return {
     name: "bpfkit",
     setup(build) {
       build.onLoad({ filter: importable, namespace: "file" }, ({ path }) => {
         try {
-          const { code, files, warnings } = importObject(path, options);
+          const { code, files, warnings } = importObject(path, all);
           return {
             contents: code,
             loader: "js",

@@ -196,6 +196,25 @@ describe("Rollup", () => {
     expect(load.call(calls(), path)?.code).toContain("export default MinimalBpf;");
   });
 
+  it("declares the types that the plugin or the package asks for, the package's settings watched", () => {
+    project.write(
+      "typed/package.json",
+      JSON.stringify({ bpfkit: { types: ["event"], object: "file", int64: "number" } }),
+    );
+    project.addObject("events", "typed/events.bpf.o");
+    const [path, types] = [project.path("typed/events.bpf.o"), project.path("typed/events.bpf.d.o.ts")];
+    const context = calls();
+    const loaded = rollupPlugin().load.call(context, path);
+    expect(loaded?.code).toMatch(/object: `\n[\s\S]*int64: "number"|int64: "number"[\s\S]*object: `\n/);
+    expect(context.watched).toContain(project.path("typed/package.json"));
+    expect(readFileSync(types, "utf8")).toContain("export type event = {");
+    const other = rollupPlugin({ types: ["none"], int64: "bigint" }).load.call(calls(), path);
+    expect(other?.code).not.toContain("int64");
+    expect(readFileSync(types, "utf8")).not.toContain("export type event = {");
+    expect(() => rollupPlugin({ typs: ["event"] } as object)).toThrow("there is no option typs; did you mean types?");
+    expect(() => esbuildPlugin({ types: "event" as never })).toThrow("types must be a list of C names of types");
+  });
+
   it("writes types only when they are wanted", () => {
     project.addObject("minimal", "quiet.bpf.o");
     rollupPlugin({ declarations: false }).load.call(calls(), project.path("quiet.bpf.o"));

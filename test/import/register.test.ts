@@ -69,6 +69,43 @@ describe("an object", () => {
     expect(readdirSync(project.path("node_modules/other"))).toEqual(["minimal.bpf.o"]);
   });
 
+  it("has the types and integers that the package asks for", async () => {
+    const objects = {
+      "settings/package.json": { bpfkit: { types: ["event", "struct none"], int64: "number", object: "file" } },
+      "settings/wrong/package.json": { bpfkit: { type: ["event"] } },
+      "settings/clang/package.json": { bpfkit: { clang: "./clang" } },
+      "settings/silent/package.json": {},
+    };
+    for (const [file, content] of Object.entries(objects)) project.write(file, JSON.stringify(content));
+    for (const folder of ["", "wrong/", "clang/", "silent/"])
+      project.addObject("events", `settings/${folder}a b.bpf.o`);
+    const text = (folder: string): string => `
+      import Skeleton from "./settings/${folder}a b.bpf.o";
+      console.log(Skeleton.open().maps.events.int64, Skeleton.elfBytes().length);`;
+    const size = fixtureBytes("events").length;
+    expect(await project.run(text(""))).toMatchObject({ status: 0, out: `number ${size}\n` });
+    const types = readFileSync(project.path("settings/a b.bpf.d.o.ts"), "utf8");
+    expect(types).toContain("export type event = {");
+    expect(types).toContain("get dropped_events(): number;");
+    expect(types).not.toContain("struct none");
+    expect(await project.run(text("silent/"))).toMatchObject({ status: 0, out: `bigint ${size}\n` });
+    expect(readFileSync(project.path("settings/silent/a b.bpf.d.o.ts"), "utf8")).not.toContain("export type event = {");
+    expect((await project.run(text("wrong/"))).err).toMatch(
+      /settings\/wrong\/package\.json: "bpfkit": there is no option type; did you mean types\?/,
+    );
+    expect((await project.run(text("clang/"))).err).toMatch(
+      /which clang there is depends on the machine \(set \$CLANG\)/,
+    );
+    // The object is read when it is opened.
+    rmSync(project.path("settings/a b.bpf.d.o.ts"));
+    const later = `
+      import { rmSync } from "node:fs";
+      import Skeleton from "./settings/a b.bpf.o";
+      rmSync(new URL("./settings/a b.bpf.o", import.meta.url));
+      Skeleton.open();`;
+    expect((await project.run(later)).err).toMatch(/a b\.bpf\.o: the file cannot be read/);
+  });
+
   it("is told from other files, which Node.js treats as ever", async () => {
     project.addObject("minimal", "minimal.o");
     expect((await project.run('import "./minimal.o";')).err).toContain("ERR_UNKNOWN_FILE_EXTENSION");

@@ -1,6 +1,6 @@
 // The types that an import writes are those that TypeScript finds for it, with the oldest and the newest compiler.
 
-import { cpSync } from "node:fs";
+import { cpSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { rollupPlugin } from "../../src/import/plugin.js";
@@ -12,6 +12,18 @@ beforeAll(() => {
   const object = join(project.folder, "minimal.bpf.o");
   cpSync("fixtures/minimal.bpf.o", object);
   rollupPlugin().load.call({ addWatchFile() {}, warn() {} }, object);
+  mkdirSync(join(project.folder, "typed"));
+  cpSync("fixtures/events.bpf.o", join(project.folder, "typed/events.bpf.o"));
+  project.write("typed/package.json", '{ "type": "module", "bpfkit": { "types": ["event"] } }');
+  rollupPlugin().load.call({ addWatchFile() {}, warn() {} }, join(project.folder, "typed/events.bpf.o"));
+  project.write(
+    "typed/good.ts",
+    `import { RingBuffer } from "bpfkit";
+     import Skeleton, { type event } from "./events.bpf.o";
+     export const pids = async function* (): AsyncGenerator<number> {
+       for await (const { pid } of new RingBuffer<event>(Skeleton.open().maps.events, { type: "event" })) yield pid;
+     };`,
+  );
   project.write(
     "good.ts",
     `import Skeleton, { MinimalBpf } from "./minimal.bpf.o";
@@ -32,7 +44,7 @@ beforeAll(() => {
     "config.ts",
     `import { type EsbuildPlugin, esbuildPlugin, rollupPlugin, vitePlugin } from "bpfkit/plugin";
      import "bpfkit/register";
-     export const all: { name: string }[] = [rollupPlugin(), vitePlugin({ cflags: ["-Iinclude"] })];
+     export const all: { name: string }[] = [rollupPlugin(), vitePlugin({ cflags: ["-Iinclude"], types: ["event"] })];
      export const one: EsbuildPlugin = esbuildPlugin({ declarations: false });`,
   );
 });
@@ -42,7 +54,7 @@ describe.each(compilers)("%s", (compiler) => {
   const options = { allowArbitraryExtensions: true };
 
   it(`${compilerVersion(compiler)} accepts what is right`, async () => {
-    expect(await project.check(compiler, ["good.ts", "config.ts"], options)).toEqual([]);
+    expect(await project.check(compiler, ["good.ts", "typed/good.ts", "config.ts"], options)).toEqual([]);
   });
 
   it("refuses misspelt names and wrong types", async () => {
