@@ -9,6 +9,7 @@ export { attachIter, IterLink, type IterOptions } from "./iter.js";
 export { attachKprobe, attachKsyscall, type KprobeOptions, type KsyscallOptions, type ProbeMode } from "./kprobe.js";
 export { attachKprobeMulti, type FunctionSet, type KprobeMultiOptions } from "./kprobe-multi.js";
 export { BpfLink, type LinkUpdateOptions } from "./link.js";
+export { attachLirc } from "./lirc.js";
 export { attachNetfilter, attachNetns, type NetfilterOptions } from "./namespace-hooks.js";
 export {
   attachNetkit,

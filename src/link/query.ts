@@ -1,5 +1,5 @@
-// Who is attached somewhere: the programs at a hook of an interface, a control group, a network namespace or a map of
-// sockets, whoever attached them (BPF_PROG_QUERY; libbpf.md 1.6).
+// Who is attached somewhere: the programs at a hook of an interface, a control group, a network namespace, a map of
+// sockets or an infrared receiver, whoever attached them (BPF_PROG_QUERY; libbpf.md 1.6).
 
 import { ArgumentError, BpfkitError, SystemCallError, UnsupportedError } from "../errors.js";
 import { olderThan } from "../kernel/index.js";
@@ -15,7 +15,7 @@ import {
 import { indexOfInterface, nameOf, withFile } from "./targets.js";
 import { xdp } from "./xdp.js";
 
-/** Where to look; one of `network`, `cgroup`, `netns` and `map`, and the hook there. */
+/** Where to look; one of `network`, `cgroup`, `netns`, `map` and `device`, and the hook there. */
 export interface QueryOptions {
   /** Name or index of an interface: hooks `tcx_ingress`, `tcx_egress`, `netkit_primary`, `netkit_peer`, `xdp`. */
   network?: string | number;
@@ -25,6 +25,8 @@ export interface QueryOptions {
   netns?: string | FdLike;
   /** A sockmap or sockhash: hooks `sk_skb_*`, `sk_msg_verdict`. Linux 6.0. */
   map?: { readonly name: string; readonly fd: number };
+  /** An infrared receiver such as `/dev/lirc0`, or a descriptor: hook `lirc_mode2`. Linux 4.18. */
+  device?: string | FdLike;
   /** Attach type, by name or number. */
   hook: AttachTypeName | number;
   /** Control groups: all programs that run there, also those of the groups above, in order. */
@@ -62,10 +64,10 @@ export interface AttachedPrograms {
  *   SystemCallError
  */
 export function queryPrograms(options: QueryOptions): AttachedPrograms {
-  const { network, cgroup, netns, map, effective = false } = options;
+  const { network, cgroup, netns, map, device, effective = false } = options;
   const attachType = numberOf(options.hook, AttachType, "attach type");
-  const given = [network, cgroup, netns, map].filter((target) => target !== undefined);
-  if (given.length !== 1) throw new ArgumentError("name one place to look: network, cgroup, netns or map");
+  const given = [network, cgroup, netns, map, device].filter((target) => target !== undefined);
+  if (given.length !== 1) throw new ArgumentError("name one place to look: network, cgroup, netns, map or device");
   const hook = `${options.hook}`;
   if (network !== undefined) {
     if (attachType === AttachType.xdp) return queryXdp(network);
@@ -83,6 +85,11 @@ export function queryPrograms(options: QueryOptions): AttachedPrograms {
   if (netns !== undefined) {
     return withFile(netns, "network namespace", (target) =>
       ask({ target, attachType }, `${hook} of network namespace ${nameOf(netns)}`),
+    );
+  }
+  if (device !== undefined) {
+    return withFile(device, "infrared receiver", (target) =>
+      ask({ target, attachType }, `${hook} of infrared receiver ${nameOf(device)}`),
     );
   }
   const { name, fd } = map!;

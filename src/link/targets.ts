@@ -4,17 +4,17 @@ import { openSync } from "node:fs";
 import { ArgumentError, NotFoundError, SystemCallError } from "../errors.js";
 import { Errno, type FdLike, FileDescriptor, interfaceIndex } from "../syscall/index.js";
 
-/** Opens a file for the time of `body`, or borrows a descriptor that the user has. */
-export function withFile<T>(target: string | FdLike, what: string, body: (fd: FdLike) => T): T {
+/** Opens a file for the time of `body`, by default for reading, or borrows a descriptor that the user has. */
+export function withFile<T>(target: string | FdLike, what: string, body: (fd: FdLike) => T, mode: "r" | "r+" = "r"): T {
   if (typeof target !== "string") return body(target);
-  using file = openTarget(target, what);
+  using file = openTarget(target, what, mode);
   return body(file);
 }
 
 /** @throws NotFoundError when there is no such file */
-function openTarget(path: string, what: string): FileDescriptor {
+function openTarget(path: string, what: string, mode: string): FileDescriptor {
   try {
-    return new FileDescriptor(openSync(path, "r"), `${what} ${path}`);
+    return new FileDescriptor(openSync(path, mode), `${what} ${path}`);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message.replace(/, open .*$/, "") : String(cause);
     throw new NotFoundError(`${what} ${path} cannot be opened: ${reason}`, { file: path, cause });

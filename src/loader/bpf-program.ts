@@ -9,6 +9,7 @@ import {
   attachKprobe,
   attachKprobeMulti,
   attachKsyscall,
+  attachLirc,
   attachNetfilter,
   attachNetkit,
   attachNetns,
@@ -276,6 +277,14 @@ export class BpfProgram extends ProgramHandle {
   /** Runs a socket filter (Linux 3.19) or sk_reuseport program (4.19) on a socket, given by its descriptor. */
   attachSocket(socket: FdLike): BpfLink {
     return this.#own(attachSocket(this, socket));
+  }
+
+  /**
+   * Has the program decode the signals of an infrared receiver such as `/dev/lirc0`. Linux 4.18. libbpf:
+   * `bpf_prog_attach`.
+   */
+  attachLirc(device: string | FdLike): BpfLink {
+    return this.#own(attachLirc(this, device));
   }
 
   /**
