@@ -4,7 +4,13 @@
 import { ArgumentError, addLocation, SystemCallError, UnsupportedError } from "../errors.js";
 import { olderThan } from "../kernel/index.js";
 import { programTypeName } from "../object/index.js";
-import { type FileDescriptor, progTestRun } from "../syscall/index.js";
+import {
+  type FileDescriptor,
+  progTestRun,
+  progTestRunAsync,
+  type TestRunOptions,
+  type TestRunResult,
+} from "../syscall/index.js";
 
 /** What to run a program on. */
 export interface RunOptions {
@@ -83,44 +89,80 @@ const LIVE_FRAMES_BATCH = 64;
 
 /** Runs a loaded program; see `prog.testRun`. */
 export function testRun(program: Runnable, options: RunOptions): RunResult {
-  const place = { file: program.file, program: program.name };
-  const typeName = programTypeName(program.spec.type) ?? String(program.spec.type);
-  const type = Object.hasOwn(types, typeName) ? types[typeName] : undefined;
-  const { data, context, repeat, cpu, liveFrames = false, dataOutSize } = options;
-  // The first kernels take no notice of the flag: they have to be given something that they refuse.
-  const batchSize = options.batchSize ?? (liveFrames ? LIVE_FRAMES_BATCH : undefined);
-  if (liveFrames && (typeName !== "xdp" || dataOutSize !== undefined)) {
-    throw new ArgumentError("liveFrames is for XDP programs, and gives no packets back", place);
-  }
-  let flags = options.flags ?? 0;
-  if (cpu !== undefined) flags |= BPF_F_TEST_RUN_ON_CPU;
-  if (liveFrames) flags |= BPF_F_TEST_XDP_LIVE_FRAMES;
-  const { descriptor } = program;
-  const withData = data !== undefined && !liveFrames;
-  const withContext = context !== undefined && !liveFrames && type?.context === "separate";
-  // The kernel writes into the context that it is given for some types: never into the caller's.
-  const given = context === undefined ? undefined : new Uint8Array(context);
+  const run = new Run(program, options);
   try {
-    const result = progTestRun({
-      program: descriptor,
+    return run.resultOf(progTestRun(run.request));
+  } catch (error) {
+    throw run.explained(error);
+  }
+}
+
+/** Runs a loaded program on another thread; see `prog.testRunAsync`. */
+export async function testRunAsync(program: Runnable, options: RunOptions): Promise<RunResult> {
+  // Until the thread begins, the caller may close the program, or give its packet away.
+  using descriptor = program.descriptor.duplicate();
+  const run = new Run(program, options.data === undefined ? options : { ...options, data: new Uint8Array(options.data) });
+  try {
+    return run.resultOf(await progTestRunAsync({ ...run.request, program: descriptor }));
+  } catch (error) {
+    throw run.explained(error);
+  }
+}
+
+/** What is asked of the kernel, and what its answer means. */
+class Run {
+  readonly request: TestRunOptions;
+  readonly #options: RunOptions;
+  readonly #typeName: string;
+  readonly #place: { readonly file: string; readonly program: string };
+
+  /** @throws ArgumentError, StateError before load */
+  constructor(program: Runnable, options: RunOptions) {
+    this.#options = options;
+    this.#place = { file: program.file, program: program.name };
+    this.#typeName = programTypeName(program.spec.type) ?? String(program.spec.type);
+    const { data, context, repeat, cpu, liveFrames = false, dataOutSize } = options;
+    // The first kernels take no notice of the flag: they have to be given something that they refuse.
+    const batchSize = options.batchSize ?? (liveFrames ? LIVE_FRAMES_BATCH : undefined);
+    if (liveFrames && (this.#typeName !== "xdp" || dataOutSize !== undefined)) {
+      throw new ArgumentError("liveFrames is for XDP programs, and gives no packets back", this.#place);
+    }
+    let flags = options.flags ?? 0;
+    if (cpu !== undefined) flags |= BPF_F_TEST_RUN_ON_CPU;
+    if (liveFrames) flags |= BPF_F_TEST_XDP_LIVE_FRAMES;
+    const withData = data !== undefined && !liveFrames;
+    const withContext = context !== undefined && !liveFrames && this.#contextForm === "separate";
+    this.request = {
+      program: program.descriptor,
       data,
       dataOutSize: dataOutSize ?? (withData ? data.length + DATA_GROWTH : 0),
-      context: given,
+      // The kernel writes into the context that it is given for some types: never into the caller's.
+      context: context === undefined ? undefined : new Uint8Array(context),
       contextOutSize: withContext ? context.length : 0,
       repeat,
       flags,
       cpu,
       batchSize,
-    });
+    };
+  }
+
+  get #contextForm(): string | undefined {
+    return Object.hasOwn(types, this.#typeName) ? types[this.#typeName]?.context : undefined;
+  }
+
+  resultOf(result: TestRunResult): RunResult {
+    const { context } = this.request;
     return {
       returnValue: result.returnValue,
       data: result.dataOut,
-      context: type?.context === "in place" && given !== undefined ? given : result.contextOut,
+      context: this.#contextForm === "in place" && context !== undefined ? context : result.contextOut,
       duration: result.duration,
     };
-  } catch (error) {
-    if (!(error instanceof SystemCallError)) throw addLocation(error, place);
-    throw explain(error, typeName, options, place);
+  }
+
+  explained(error: unknown): unknown {
+    if (!(error instanceof SystemCallError)) return addLocation(error, this.#place);
+    return explain(error, this.#typeName, this.#options, this.#place);
   }
 }
 

@@ -210,6 +210,22 @@ export interface TestRunResult {
  * @throws SystemCallError, ArgumentError
  */
 export function progTestRun(options: TestRunOptions): TestRunResult {
+  const { attr, resultOf } = testRunCall(options);
+  return resultOf(tryBpf("PROG_TEST_RUN", attr));
+}
+
+/**
+ * {@link progTestRun} on a thread of libuv's pool, which has four unless UV_THREADPOOL_SIZE says otherwise. Nothing ends
+ * it: neither a signal nor the end of the script.
+ *
+ * @throws as {@link progTestRun}
+ */
+export async function progTestRunAsync(options: TestRunOptions): Promise<TestRunResult> {
+  const { attr, resultOf } = testRunCall(options);
+  return resultOf(await tryBpfAsync("PROG_TEST_RUN", attr));
+}
+
+function testRunCall(options: TestRunOptions) {
   const { data, context } = options;
   const dataOut = room(options.dataOutSize, "dataOutSize");
   const contextOut = room(options.contextOutSize, "contextOutSize");
@@ -228,14 +244,17 @@ export function progTestRun(options: TestRunOptions): TestRunResult {
     cpu: options.cpu,
     batch_size: options.batchSize,
   });
-  check(tryBpf("PROG_TEST_RUN", attr), attr.operation, { needs: ["CAP_BPF", "CAP_NET_ADMIN"] });
-  return {
-    returnValue: attr.u32("retval"),
-    duration: attr.u32("duration"),
-    // The kernel reports the whole size also where no room was given.
-    dataOut: dataOut.subarray(0, attr.u32("data_size_out")),
-    contextOut: contextOut.subarray(0, attr.u32("ctx_size_out")),
+  const resultOf = (result: number): TestRunResult => {
+    check(result, attr.operation, { needs: ["CAP_BPF", "CAP_NET_ADMIN"] });
+    return {
+      returnValue: attr.u32("retval"),
+      duration: attr.u32("duration"),
+      // The kernel reports the whole size also where no room was given.
+      dataOut: dataOut.subarray(0, attr.u32("data_size_out")),
+      contextOut: contextOut.subarray(0, attr.u32("ctx_size_out")),
+    };
   };
+  return { attr, resultOf };
 }
 
 /** Largest output buffer: the kernel's own limits are far below. */

@@ -68,6 +68,7 @@ export {
   progLoadCapabilities,
   progStreamRead,
   progTestRun,
+  progTestRunAsync,
   type RecordTable,
   rawTracepointOpen,
   type TestRunOptions,

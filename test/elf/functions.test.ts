@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import { BinaryFunctions, type RangeSource, zipMember } from "../../src/elf/index.js";
 import { ArgumentError, BpfkitError, ElfError, NotFoundError, UnsupportedError } from "../../src/errors.js";
 import { type SymbolSpec, userElf } from "../support/user-elf.js";
+import { zipArchive } from "../support/zip.js";
 
 const source = (bytes: Uint8Array): RangeSource => ({
   size: bytes.length,
@@ -121,29 +122,9 @@ describe("functions of a binary", () => {
   });
 });
 
-/** An archive with one member, `lib/a.so`, by PKWARE's APPNOTE. */
+/** An archive with one member, `lib/a.so`. */
 function archive(contents: Uint8Array, { method = 0, comment = "" } = {}): Uint8Array {
-  const name = new TextEncoder().encode("lib/a.so");
-  const bytes = new Uint8Array(30 + name.length + contents.length + 46 + name.length + 22 + comment.length);
-  const view = new DataView(bytes.buffer);
-  const central = 30 + name.length + contents.length;
-  const end = central + 46 + name.length;
-  view.setUint32(0, 0x04034b50, true);
-  view.setUint16(26, name.length, true);
-  bytes.set(name, 30);
-  bytes.set(contents, 30 + name.length);
-  view.setUint32(central, 0x02014b50, true);
-  view.setUint16(central + 10, method, true);
-  view.setUint32(central + 20, contents.length, true);
-  view.setUint32(central + 24, contents.length, true);
-  view.setUint16(central + 28, name.length, true);
-  bytes.set(name, central + 46);
-  view.setUint32(end, 0x06054b50, true);
-  view.setUint32(end + 12, end - central, true);
-  view.setUint32(end + 16, central, true);
-  view.setUint16(end + 20, comment.length, true);
-  bytes.set(new TextEncoder().encode(comment), end + 22);
-  return bytes;
+  return zipArchive([{ name: "lib/a.so", contents, method }], comment);
 }
 
 describe("members of archives", () => {

@@ -6,6 +6,9 @@ import { parseElf } from "../../src/elf/index.js";
 import { buildElf } from "../elf/builder.js";
 import { call, code, exit, load, ObjectWriter } from "../object/builders.js";
 import { fixtureBytes, fixtureNames } from "../support/fixtures.js";
+import { usdtElf, usdtPlaces } from "../support/usdt-elf.js";
+import { userElf } from "../support/user-elf.js";
+import { zipArchive } from "../support/zip.js";
 
 /** Objects: all fixtures, one with a jump table in each byte order. */
 export function objects(): Uint8Array[] {
@@ -115,6 +118,45 @@ export function foreignImages(): Uint8Array[] {
   narrow[4] = 1;
   return [bytes, narrow];
 }
+
+const elfForms = ([32, 64] as const).flatMap((bits) => [true, false].map((littleEndian) => ({ bits, littleEndian })));
+
+/** Executables with functions, and with probes. */
+export function userBinaries(): Uint8Array[] {
+  const symbols = [
+    { name: "first", value: 0x1010 },
+    { name: "first", value: 0x1010, binding: 2 },
+    { name: "wait@OLD_1", value: 0x1020 },
+    { name: "wait@@NEW_2", value: 0x1030 },
+    { name: "größe", value: 0x1040 },
+    { name: "data", value: 0x1050, type: 1 },
+  ];
+  const notes = [
+    { provider: "p", name: "plain", location: usdtPlaces.code, args: "-4@%edi 8@-16(%rbp) 1@$7" },
+    { provider: "p", name: "counted", location: usdtPlaces.code + 8, semaphore: usdtPlaces.data + 2 },
+    { provider: "q", name: "moved", location: 0x1010, base: usdtPlaces.base - 16, args: "8@(%rax,%rdx,4)" },
+  ];
+  return elfForms.flatMap((form) => [userElf(symbols, form), usdtElf(notes, form)]);
+}
+
+/** An executable in an archive, beside what is compressed or encrypted. */
+export function archives(): Uint8Array[] {
+  const contents = userElf([{ name: "first", value: 0x1010 }]);
+  const others = [
+    { name: "b", contents: Uint8Array.of(1, 2, 3), method: 8 },
+    { name: "c", contents: Uint8Array.of(4), flags: 1 },
+  ];
+  return ["", "a comment"].map((comment) =>
+    zipArchive([...others, { name: "lib/a.so", contents }, ...others], comment),
+  );
+}
+
+export const usdtArguments = (): Uint8Array[] =>
+  [
+    "8@%rax -4@%edi -1@%r8b 2@%dx -4@$-9 8@$0x10 -4@-20(%rbp) 8@(%rsp) 8@1234(%rip) -2@8(%rax,%rdx,4) 1@(%rax,%rdx)",
+    "-4@x3 8@sp 8@[sp, 56] -4@[x29,-20] 1@[x0] -4@-9",
+    ":x",
+  ].map(utf8);
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
 

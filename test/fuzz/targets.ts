@@ -23,6 +23,7 @@ import { mutateText } from "./mutate-text.js";
 import { isElf } from "./places.js";
 import * as seeds from "./seeds.js";
 import { attempt, type FuzzTarget, insist, pair, type Random, split } from "./target.js";
+import { useArchive, useArguments, useBinary } from "./use-binary.js";
 import { useObject } from "./use-object.js";
 
 /** The value of `make`, made once. */
@@ -49,6 +50,13 @@ function mutatePair(first: FuzzTarget["mutate"], second: FuzzTarget["mutate"]): 
     const which = random(3);
     return pair(which !== 1 ? first(a, random, c) : a, which !== 0 ? second(b, random, d) : b);
   };
+}
+
+/** Blind damage in a few places. */
+function mutateSeldom(input: Uint8Array, random: Random, other: Uint8Array): Uint8Array {
+  let result = input;
+  for (let rounds = 1 + random(4); rounds > 0; rounds--) result = mutateBlindly(result, random, other);
+  return result;
 }
 
 /** Asks everything that can be asked of types. */
@@ -279,6 +287,27 @@ export const targets: readonly FuzzTarget[] = [
         const { reason, insnIndex } = new VerifierError({ ...details, log: each });
         insist(reason !== "", () => "a refusal without a reason");
         insist(insnIndex === undefined || insnIndex >= 0, () => `instruction ${insnIndex}`);
+      }
+    },
+  },
+  {
+    name: "user-binary",
+    seeds: seeds.userBinaries,
+    mutate: (bytes, random, other) =>
+      random(3) === 0 ? mutateObject(bytes, random, other) : mutateSeldom(bytes, random, other),
+    run: useBinary,
+  },
+  { name: "user-archive", seeds: seeds.archives, mutate: mutateSeldom, run: useArchive },
+  {
+    name: "usdt-arguments",
+    seeds: seeds.usdtArguments,
+    mutate: mutateText,
+    run: (bytes) => {
+      const text = decodeText(bytes);
+      // EM_X86_64, EM_AARCH64, EM_S390.
+      for (const machine of [62, 183, 22]) {
+        useArguments(text, machine);
+        for (const part of text.split(" ", 100)) useArguments(part, machine);
       }
     },
   },

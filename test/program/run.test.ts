@@ -1,5 +1,6 @@
 // Programs run by a call, counted, and listened to.
 
+import { readFileSync } from "node:fs";
 import { expect } from "vitest";
 import { ArgumentError, BpfObject, countRuns, StateError, UnsupportedError } from "../../src/index.js";
 import { olderThan } from "../../src/kernel/index.js";
@@ -107,9 +108,10 @@ kernelDescribe("what is seen of a program", { needs: ["array_mmap"] }, () => {
       const program = obj.program("write_streams");
       expect(program.readStream("stdout")).toBe("");
       const context = new Uint8Array(new Uint32Array([17, 4, 0]).buffer);
-      // Some kernels (the project's own 6.18) never have memory for what programs write: then nothing may come out.
-      const written = (program.testRun({ context }).returnValue | 0) !== -12;
-      expect(program.testRun({ context }).returnValue | 0).toBe(written ? 0 : -12);
+      // A kernel that sets up its memory only when it is used (as the project's own machine) gives none to programs that
+      // write: alloc_pages_nolock() refuses as long as pages are deferred. Then nothing may come out.
+      const written = !readFileSync("/proc/cmdline", "utf8").includes("deferred_init=lazy");
+      for (let i = 0; i < 2; i++) expect(program.testRun({ context }).returnValue | 0).toBe(written ? 0 : -12);
       expect(program.readStream("stdout")).toBe(written ? "left 17\nleft 17\n" : "");
       expect(program.readStream("stdout")).toBe("");
       expect(program.readStream("stderr")).toBe(written ? "right 4\nright 4\n" : "");
