@@ -93,6 +93,7 @@ export type { AttachTypeName, MapTypeName, ProgramTypeName } from "./object/inde
 export {
   type AttachTargetOptions,
   countRuns,
+  type FollowOptions,
   type FuncInfo,
   type LineInfo,
   type ProgramTarget,

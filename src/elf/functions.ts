@@ -58,13 +58,15 @@ export class BinaryFunctions {
   readonly #elf: ElfRanges;
   readonly #sections: readonly SectionRange[];
   readonly #segments: readonly Segment[];
+  readonly #size: number;
   readonly #tables = new Map<number, SymbolTable | undefined>();
 
   /** @throws ElfError for what is no ELF file */
   constructor(source: RangeSource) {
     this.#elf = readSectionTable(source);
     this.#sections = this.#elf.sections();
-    this.#segments = this.#elf.segments().filter(({ type }) => type === PT_LOAD);
+    this.#segments = mappedSegments(this.#elf, source);
+    this.#size = source.size;
   }
 
   /**
@@ -180,7 +182,8 @@ export class BinaryFunctions {
     const fileOffset = addressToOffset(this.#segments, Number(address));
     if (fileOffset !== undefined || this.#segments.length > 0) return fileOffset;
     const holder = this.#sections[symbols.u16(at + section)];
-    return holder === undefined ? undefined : Number(address) - holder.address + holder.offset;
+    const offset = holder === undefined ? -1 : Number(address) - holder.address + holder.offset;
+    return offset >= 0 && offset < this.#size ? offset : undefined;
   }
 
   #table(type: number): SymbolTable | undefined {
@@ -227,7 +230,14 @@ export class BinaryFunctions {
   }
 }
 
-/** The file offset of an address, by the segments of type PT_LOAD; undefined for what is not in the file. */
+/** The segments that are mapped, as far as they are in the file: what is damaged may say anything. */
+export function mappedSegments(elf: ElfRanges, { size }: RangeSource): Segment[] {
+  return elf
+    .segments()
+    .filter((each) => each.type === PT_LOAD && each.offset <= size && each.size <= size - each.offset);
+}
+
+/** The file offset of an address, by {@link mappedSegments}; undefined for what is in none. */
 export function addressToOffset(segments: readonly Segment[], address: number): number | undefined {
   const holder = segments.find((segment) => address >= segment.address && address - segment.address < segment.size);
   return holder === undefined ? undefined : address - holder.address + holder.offset;

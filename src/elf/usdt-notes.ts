@@ -2,7 +2,7 @@
 
 import { ElfError } from "../errors.js";
 import { ByteReader } from "./byte-reader.js";
-import { addressToOffset } from "./functions.js";
+import { addressToOffset, mappedSegments } from "./functions.js";
 import { type RangeSource, readSectionTable } from "./ranged.js";
 
 /** One place of a probe; a probe may have several. */
@@ -32,7 +32,6 @@ export interface UsdtProbes {
 const SECTION = ".note.stapsdt";
 const OWNER = "stapsdt";
 const NOTE_TYPE = 3;
-const PT_LOAD = 1;
 const PF_X = 1;
 const ET_EXEC = 2;
 const MAX_NOTES = 1 << 26;
@@ -49,7 +48,7 @@ export function readUsdtProbes(source: RangeSource): UsdtProbes {
   }
   const notes = new ByteReader(elf.contents(section, SECTION), elf.littleEndian, SECTION);
   const base = elf.find(".stapsdt.base")?.address ?? 0;
-  const segments = elf.segments().filter(({ type }) => type === PT_LOAD);
+  const segments = mappedSegments(elf, source);
   const code = segments.filter(({ flags }) => (flags & PF_X) !== 0);
   const data = segments.filter(({ flags }) => (flags & PF_X) === 0);
   const probes: UsdtProbe[] = [];

@@ -11,7 +11,7 @@ import {
   progInfo,
 } from "../syscall/index.js";
 import { ProgramDeclaration } from "./declaration.js";
-import { type RunStats, readStream, statsOf } from "./observe.js";
+import { type FollowOptions, followStream, type RunStats, readStream, statsOf } from "./observe.js";
 import { type RunOptions, type RunResult, testRun, testRunAsync } from "./test-run.js";
 
 /** What loading adds to a program. */
@@ -119,6 +119,17 @@ export class ProgramHandle extends ProgramDeclaration {
    */
   readStream(stream: ProgramStream): string {
     return readStream(this, stream);
+  }
+
+  /**
+   * The text of a stream as it comes: `for await (const text of prog.followStream("stderr"))`. Ends when the program is
+   * closed or `signal` aborts. The kernel tells nobody that a program has written something, so there is a look every
+   * `interval` milliseconds. Pieces are whatever was there at once, not lines. Linux 6.17.
+   *
+   * @throws as {@link readStream}, at the first step of the iteration; ArgumentError
+   */
+  followStream(stream: ProgramStream, options: FollowOptions = {}): AsyncGenerator<string, void, undefined> {
+    return followStream(this, stream, options);
   }
 
   /** @internal */

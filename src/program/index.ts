@@ -12,7 +12,7 @@ export {
   loadProgram,
   type VerifierLogOptions,
 } from "./load.js";
-export { countRuns, type RunStats, type StatsSwitch } from "./observe.js";
+export { countRuns, type FollowOptions, type RunStats, type StatsSwitch } from "./observe.js";
 export { descriptorNumber, type ProgramTarget, programFunctionId } from "./target.js";
 export type { RunOptions, RunResult } from "./test-run.js";
 export { VerifierError } from "./verifier-error.js";

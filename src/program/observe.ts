@@ -1,6 +1,6 @@
 // What is seen of a running program: how often it ran, and what it and the kernel wrote about it (libbpf.md 1.6).
 
-import { SystemCallError, UnsupportedError, withLocation } from "../errors.js";
+import { ArgumentError, SystemCallError, UnsupportedError, withLocation } from "../errors.js";
 import { olderThan } from "../kernel/index.js";
 import { Errno, enableStats, type FdLike, type ProgramStream, progInfo, progStreamRead } from "../syscall/index.js";
 
@@ -52,13 +52,63 @@ const STREAM_CHUNK = 100_000;
 /** A program that writes faster than we read must not keep us for ever. */
 const MAX_CHUNKS = 16;
 
+/** A program as its streams need it. */
+interface Writer {
+  readonly name: string;
+  readonly file: string;
+  readonly loaded: boolean;
+  readonly descriptor: FdLike;
+}
+
 /** See `prog.readStream`. */
-export function readStream(
-  program: { readonly name: string; readonly file: string; readonly descriptor: FdLike },
-  stream: ProgramStream,
-): string {
-  const place = { file: program.file, program: program.name };
+export function readStream(program: Writer, stream: ProgramStream): string {
   const decoder = new TextDecoder();
+  return takeText(program, stream, decoder) + decoder.decode();
+}
+
+/** Options of `prog.followStream`. */
+export interface FollowOptions {
+  /** Milliseconds between two looks when nothing was there, 100 unless given. */
+  interval?: number;
+  /** Ends the iteration when it aborts. */
+  signal?: AbortSignal;
+}
+
+/** See `prog.followStream`. */
+export async function* followStream(
+  program: Writer,
+  stream: ProgramStream,
+  { interval = 100, signal }: FollowOptions,
+): AsyncGenerator<string, void, undefined> {
+  if (!Number.isFinite(interval) || interval < 1 || interval > 0x7fff_ffff) {
+    throw new ArgumentError(`interval is a number of milliseconds from 1 on, not ${String(interval)}`);
+  }
+  // Characters may come in pieces.
+  const decoder = new TextDecoder();
+  // The first look tells whether the program is loaded, and the kernel has streams.
+  for (let first = true; first || program.loaded; first = false) {
+    if (signal?.aborted === true) return;
+    const text = takeText(program, stream, decoder);
+    if (text !== "") yield text;
+    else await pause(interval, signal);
+  }
+}
+
+/** Waits; an abort ends that early. */
+async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, milliseconds);
+    signal?.addEventListener("abort", end);
+  });
+}
+
+function takeText(program: Writer, stream: ProgramStream, decoder: InstanceType<typeof TextDecoder>): string {
+  const place = { file: program.file, program: program.name };
   const chunk = new Uint8Array(STREAM_CHUNK);
   let text = "";
   try {
@@ -74,5 +124,5 @@ export function readStream(
       cause: error,
     });
   }
-  return text + decoder.decode();
+  return text;
 }

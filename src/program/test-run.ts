@@ -101,7 +101,10 @@ export function testRun(program: Runnable, options: RunOptions): RunResult {
 export async function testRunAsync(program: Runnable, options: RunOptions): Promise<RunResult> {
   // Until the thread begins, the caller may close the program, or give its packet away.
   using descriptor = program.descriptor.duplicate();
-  const run = new Run(program, options.data === undefined ? options : { ...options, data: new Uint8Array(options.data) });
+  const run = new Run(
+    program,
+    options.data === undefined ? options : { ...options, data: new Uint8Array(options.data) },
+  );
   try {
     return run.resultOf(await progTestRunAsync({ ...run.request, program: descriptor }));
   } catch (error) {

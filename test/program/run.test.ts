@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { expect } from "vitest";
 import { ArgumentError, BpfObject, countRuns, StateError, UnsupportedError } from "../../src/index.js";
 import { olderThan } from "../../src/kernel/index.js";
-import { fixturePath, only, withLoaded } from "../support/fixtures.js";
+import { eventually, fixturePath, only, openDescriptors, withLoaded } from "../support/fixtures.js";
 import { kernelDescribe, kernelIt } from "../support/needs.js";
 
 /** A packet of this many bytes, each its index. */
@@ -65,6 +65,48 @@ kernelDescribe("prog.testRun", { needs: ["array_mmap"] }, () => {
     });
   });
 
+  kernelIt("on another thread: the event loop goes on, and the program may be closed", { needs: ["bpf"] }, async () => {
+    const before = openDescriptors();
+    await withLoaded("runs", only("change_mark"), async (obj) => {
+      const program = obj.program("change_mark");
+      const data = packet(64);
+      const { duration } = program.testRun({ data, repeat: 10_000 });
+      // A quarter of a second.
+      const repeat = Math.round(250e6 / Math.max(duration, 1));
+      let ticks = 0;
+      const timer = setInterval(() => ticks++, 5);
+      try {
+        const running = program.testRunAsync({ data, repeat });
+        // What is run was settled by the call.
+        data.fill(0);
+        program.unload();
+        const result = await running;
+        expect(ticks).toBeGreaterThan(5);
+        expect(result.data).toEqual(packet(64));
+        expect(result.returnValue).toBe(0xffff_ffff);
+        expect(result.duration).toBeGreaterThan(0);
+      } finally {
+        clearInterval(timer);
+      }
+    });
+    expect(openDescriptors()).toBe(before);
+  });
+
+  kernelIt("on another thread: many at once, and errors as in place", { needs: ["syscall_program"] }, async () => {
+    await withLoaded("runs", only("add_up"), async (obj) => {
+      const program = obj.program("add_up");
+      const sums = Array.from({ length: 20 }, async (_, i) => {
+        const context = new Uint8Array(new Uint32Array([i, 100, 0]).buffer);
+        return new Uint32Array((await program.testRunAsync({ context })).context.buffer)[2];
+      });
+      expect(await Promise.all(sums)).toEqual(Array.from({ length: 20 }, (_, i) => 100 + i));
+      await expect(program.testRunAsync({ repeat: -1 })).rejects.toThrow(ArgumentError);
+      await expect(program.testRunAsync({ liveFrames: true })).rejects.toThrow("liveFrames is for XDP programs");
+      await expect(program.testRunAsync({ data: packet(64) })).rejects.toThrow(/program add_up.*EINVAL/s);
+      await expect(obj.program("change_packet").testRunAsync()).rejects.toThrow(StateError);
+    });
+  });
+
   kernelIt("what cannot be run is explained", { needs: ["bpf"] }, async () => {
     await withLoaded("runs", only("change_packet", "cannot_be_run"), (obj) => {
       const other = obj.program("cannot_be_run");
@@ -104,7 +146,7 @@ kernelDescribe("what is seen of a program", { needs: ["array_mmap"] }, () => {
   });
 
   kernelIt("streams", { needs: ["program_streams"] }, async () => {
-    await withLoaded("runs", only("write_streams"), (obj) => {
+    await withLoaded("runs", only("write_streams"), async (obj) => {
       const program = obj.program("write_streams");
       expect(program.readStream("stdout")).toBe("");
       const context = new Uint8Array(new Uint32Array([17, 4, 0]).buffer);
@@ -116,6 +158,34 @@ kernelDescribe("what is seen of a program", { needs: ["array_mmap"] }, () => {
       expect(program.readStream("stdout")).toBe("");
       expect(program.readStream("stderr")).toBe(written ? "right 4\nright 4\n" : "");
       expect(() => program.readStream("stdin" as "stdout")).toThrow("a stream is stdout or stderr");
+
+      const stop = new AbortController();
+      const pieces: string[] = [];
+      const reading = (async () => {
+        for await (const text of program.followStream("stdout", { interval: 2, signal: stop.signal }))
+          pieces.push(text);
+      })();
+      let expected = "";
+      for (let i = 0; i < 3; i++) {
+        context[0] = i;
+        program.testRun({ context });
+        if (written) expected += `left ${i}\n`;
+        await eventually(() => pieces.join("") === expected);
+        await new Promise((done) => setTimeout(done, 5));
+      }
+      expect(pieces.join("")).toBe(expected);
+      expect(pieces.length).toBe(written ? 3 : 0);
+      stop.abort();
+      await reading;
+
+      // It ends with the program, and says at once what cannot be.
+      const last = program.followStream("stderr", { interval: 1 });
+      if (written) expect((await last.next()).value).toBe("right 4\n".repeat(3));
+      const next = last.next();
+      obj.close();
+      expect(await next).toEqual({ value: undefined, done: true });
+      await expect(program.followStream("stdout").next()).rejects.toThrow(StateError);
+      await expect(program.followStream("stdout", { interval: 0 }).next()).rejects.toThrow(ArgumentError);
     });
   });
 });
