@@ -4,8 +4,9 @@ import { type ChildProcessWithoutNullStreams, execFileSync, spawn, spawnSync } f
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { BpfObject, NotFoundError } from "../../src/index.js";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { BpfObject, NotFoundError, UnsupportedError } from "../../src/index.js";
+import { pretend } from "../../src/kernel/features.js";
 import { fixturePath } from "../support/fixtures.js";
 import { kernelDescribe, missingOf } from "../support/needs.js";
 
@@ -149,6 +150,85 @@ describe.skipIf(compiler === undefined || process.arch !== "x64")("with a C comp
         expect(attach("hti")).toThrow("did you mean bpfkit:hit?");
         expect(() => usdt.attachUsdt({ binary: "node", provider: "x", name: "y" })).toThrow("has no USDT probe x:y");
         expect(() => obj.program("on_malformed").attach()).toThrow("usdt/BINARY:PROVIDER:NAME");
+      } finally {
+        obj.close();
+      }
+    });
+  });
+
+  // Linux before 5.15: programs know places by their addresses, which is pretended on newer kernels.
+  kernelDescribe("USDT probes without cookies", { needs: ["uprobe", "array_mmap"] }, () => {
+    let before: ReturnType<typeof pretend>;
+    beforeEach(() => {
+      before = pretend("bpf_cookie", false);
+    });
+    afterEach(() => {
+      pretend("bpf_cookie", before);
+    });
+
+    const addresses = (obj: BpfObject): number => [...obj.map("__bpf_usdt_ip_to_spec_id").keys()].length;
+
+    it("are told apart by their addresses in the process, until they are detached", async () => {
+      const obj = loaded();
+      try {
+        const usdt = obj.program("on_usdt");
+        const watch = (name: string, cookie: bigint) =>
+          usdt.attachUsdt({ binary: path, provider: "bpfkit", name, pid: child.pid!, cookie });
+        const hit = watch("hit", 99n);
+        expect(addresses(obj)).toBe(2);
+        await round();
+        expect([obj.bss.hits, obj.bss.cookie_sum, obj.bss.argument_count]).toEqual([2n, 198n, 1]);
+        expect(values(obj, 2)).toEqual([1234n, 0n]);
+        const full = watch("full", 5n);
+        hit.close();
+        expect(addresses(obj)).toBe(1);
+        await round();
+        expect([obj.bss.hits, obj.bss.cookie, obj.bss.argument_count]).toEqual([3n, 5n, 5]);
+        expect(values(obj, 6)).toEqual([-5n, 0x1122334455667788n, -3n, -9n, 30n, 0n]);
+        // An address can mean one thing only; what failed leaves nothing behind.
+        expect(() => watch("full", 6n)).toThrow(/EEXIST/);
+        expect(addresses(obj)).toBe(1);
+        full.close();
+        expect(addresses(obj)).toBe(0);
+        for (let i = 0; i < 5; i++) watch("hit", 1n).close();
+        expect(addresses(obj)).toBe(0);
+        await round();
+        expect(obj.bss.hits).toBe(3n);
+      } finally {
+        obj.close();
+      }
+    });
+
+    it("raise the semaphore, too", async () => {
+      const obj = loaded();
+      try {
+        const place = { binary: path, provider: "bpfkit", name: "watched", pid: child.pid! };
+        const link = obj.program("on_usdt").attachUsdt(place);
+        expect(await round()).toBe(1);
+        expect([obj.bss.hits, obj.bss.argument_count]).toEqual([1n, 0]);
+        link.close();
+        expect(await round()).toBe(0);
+      } finally {
+        obj.close();
+      }
+    });
+
+    it("take a process where files are loaded anywhere, and none where they have their place", async () => {
+      const obj = loaded();
+      const fixed = join(folder, "fixed");
+      execFileSync(compiler!, ["-O1", "-no-pie", "-o", fixed, join(folder, "probed.c")]);
+      try {
+        const usdt = obj.program("on_usdt");
+        const everywhere = { provider: "bpfkit", name: "hit" };
+        expect(() => usdt.attachUsdt({ binary: path, ...everywhere })).toThrow(UnsupportedError);
+        expect(() => usdt.attachUsdt({ binary: path, ...everywhere })).toThrow(/of one process.*give its pid/s);
+        expect(() => usdt.attachUsdt({ binary: path, ...everywhere, pid: 0 })).toThrow("does not run");
+        expect(() => usdt.attachUsdt({ binary: path, ...everywhere, pid: 0x7fff_fff0 })).toThrow("may have ended");
+        expect(addresses(obj)).toBe(0);
+        usdt.attachUsdt({ binary: fixed, ...everywhere, cookie: 7n });
+        expect(spawnSync(fixed, { input: "xxx" }).status).toBe(0);
+        expect([obj.bss.hits, obj.bss.cookie_sum]).toEqual([6n, 42n]);
+        expect(values(obj, 1)).toEqual([1234n]);
       } finally {
         obj.close();
       }
