@@ -215,6 +215,11 @@ export const hookRows: readonly HookRow[] = [
         "tc by netlink > a link: runs, is found, and takes filter and hook away",
         "tc by netlink > hooks and filters by hand",
       ],
+      "link/socket-hooks": [
+        "classifiers by netlink > tc/ingress",
+        "classifiers by netlink > tc/egress",
+        "classifiers by netlink > classifier",
+      ],
     },
   },
   { hook: "netkit", sections: ["netkit/primary", "netkit/peer"], tests: {} },
@@ -226,13 +231,28 @@ export const hookRows: readonly HookRow[] = [
   {
     hook: "socket lookup",
     sections: ["sk_lookup"],
-    tests: { "link/network": ["network hooks > netns: socket lookup"] },
+    tests: {
+      "link/socket-hooks": ["programs that choose sockets > sk_lookup"],
+      "link/network": ["network hooks > netns: socket lookup"],
+    },
   },
-  { hook: "flow dissector", sections: ["flow_dissector"], tests: {} },
-  { hook: "sk_skb stream parser", sections: ["sk_skb/stream_parser"], tests: {} },
-  { hook: "sk_skb verdict", sections: ["sk_skb/verdict"], tests: {} },
-  { hook: "sk_skb of either kind", sections: ["sk_skb"], tests: {} },
-  { hook: "sk_reuseport with migration", sections: ["sk_reuseport/migrate"], tests: {} },
+  {
+    hook: "flow dissector",
+    sections: ["flow_dissector"],
+    tests: { "link/socket-hooks": ["flow dissectors > flow_dissector"] },
+  },
+  {
+    hook: "sk_skb verdict without parser",
+    sections: ["sk_skb/verdict", "sk_skb"],
+    tests: {
+      "link/socket-hooks": ["programs on sockets of a map > sk_skb/verdict", "programs on sockets of a map > sk_skb"],
+    },
+  },
+  {
+    hook: "sk_reuseport with migration",
+    sections: ["sk_reuseport/migrate"],
+    tests: { "link/socket-hooks": ["programs that choose sockets > sk_reuseport/migrate"] },
+  },
   {
     hook: "XDP on packets of several buffers",
     sections: ["xdp.frags"],
@@ -244,9 +264,12 @@ export const hookRows: readonly HookRow[] = [
     tests: { "link/network": ["network hooks > sockmap: the sockets of a map"] },
   },
   {
-    hook: "sk_skb stream verdict",
-    sections: ["sk_skb/stream_verdict"],
-    tests: { "link/network": ["network hooks > sockmap: the sockets of a map"] },
+    hook: "sk_skb stream parser and verdict",
+    sections: ["sk_skb/stream_parser", "sk_skb/stream_verdict"],
+    tests: {
+      "link/socket-hooks": ["programs on sockets of a map > sk_skb/stream_parser, sk_skb/stream_verdict"],
+      "link/network": ["network hooks > sockmap: the sockets of a map"],
+    },
   },
   {
     hook: "socket filter",
@@ -411,8 +434,16 @@ export const hookRows: readonly HookRow[] = [
 
 /** Sections whose programs are used by other means than attaching: whose, and the tests of that. */
 export const unattachedRows: readonly HookRow[] = [
-  { hook: "XDP in a map of devices", sections: ["xdp/devmap", "xdp.frags/devmap"], tests: {} },
-  { hook: "XDP in a map of CPUs", sections: ["xdp/cpumap", "xdp.frags/cpumap"], tests: {} },
+  {
+    hook: "XDP in a map of devices",
+    sections: ["xdp/devmap", "xdp.frags/devmap"],
+    tests: { "link/socket-hooks": ["XDP programs in maps > xdp/devmap", "XDP programs in maps > xdp.frags/devmap"] },
+  },
+  {
+    hook: "XDP in a map of CPUs",
+    sections: ["xdp/cpumap", "xdp.frags/cpumap"],
+    tests: { "link/socket-hooks": ["XDP programs in maps > xdp/cpumap", "XDP programs in maps > xdp.frags/cpumap"] },
+  },
   { hook: "action of a tc filter", sections: ["action"], tests: {} },
   { hook: "route (tunnels)", sections: ["lwt_in", "lwt_out", "lwt_xmit", "lwt_seg6local"], tests: {} },
   {

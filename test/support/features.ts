@@ -66,6 +66,17 @@ export const features = {
   exceptions: { what: "bpf_throw() and exception callbacks", since: "6.7", probe: tracing.functionProbe("bpf_throw") },
   cpu_v4: { what: "instructions of -mcpu=v4", since: "6.6", probe: maps.signedMoveProbe },
   xdp_frags: { what: "XDP on packets of several buffers", since: "5.18", probe: maps.helperProbe(Type.xdp, 188) },
+  generic_redirect: {
+    what: "programs in maps of devices and CPUs, for packets that generic XDP redirects (5.15; seen by a function of 5.18)",
+    since: "5.18",
+    probe: maps.helperProbe(Type.xdp, 188),
+  },
+  sk_skb_verdict: {
+    what: "verdicts on what sockets of a map receive, without a parser",
+    since: "5.13",
+    probe: net.skSkbVerdictProbe,
+  },
+  packet_fanout: { what: "groups of packet sockets", since: "3.1", probe: net.packetFanoutProbe },
   reuseport_migrate: {
     what: "programs that choose a socket for a migrated connection",
     since: "5.14",

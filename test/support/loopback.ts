@@ -6,7 +6,9 @@ import { inNewNetwork } from "./features/probes-net.js";
 
 const [AF_INET, SOCK_STREAM, SOCK_DGRAM] = [2, 1, 2];
 const [SIOCSIFFLAGS, UP_RUNNING] = [0x8914, 0x41];
-const [SOL_SOCKET, SO_REUSEPORT] = [1, 15];
+const [SOL_SOCKET, SO_REUSEPORT, SO_RCVTIMEO] = [1, 15, 20];
+/** struct timeval: what does not arrive fails its test, instead of keeping the thread for ever. */
+const FIVE_SECONDS = new Uint8Array(BigInt64Array.of(5n, 0n).buffer);
 const LOCALHOST = 0x0100007f;
 
 /** What can be done inside the namespace. */
@@ -44,6 +46,7 @@ export function withLoopback<T>(body: (network: Loopback) => T): T {
       call("sendto", fd, text("hello"), 5, 0, addressOf(port), 16);
     };
     const receive = (fd: number): void => {
+      call("setsockopt", fd, SOL_SOCKET, SO_RCVTIMEO, FIVE_SECONDS, 16);
       const into = new Uint8Array(64);
       call("recvfrom", fd, into, into.length, 0, 0, 0);
     };

@@ -146,6 +146,30 @@ export function cgroupProbe(how: "attach" | "link" | "before"): () => void {
     });
 }
 
+/** BPF_SK_SKB_VERDICT on a sockmap. */
+export function skSkbVerdictProbe(): void {
+  const [SOCKMAP, VERDICT, PROG_ATTACH] = [15, 38, 8];
+  withDescriptors((own) => {
+    const map = own(createMap(SOCKMAP, 4, 4, 1));
+    const program = own(load(Type.skSkb, own(createCounter()), { expectedAttachType: VERDICT, result: 1 }));
+    const fields = [
+      [0, "u32", map],
+      [4, "u32", program],
+      [8, "u32", VERDICT],
+    ] as const;
+    bpf(PROG_ATTACH, 16, fields, "PROG_ATTACH");
+  });
+}
+
+/** PACKET_FANOUT. */
+export function packetFanoutProbe(): void {
+  inNewNetwork((own) => {
+    const [AF_PACKET, RAW, SOL_PACKET, FANOUT] = [17, 3, 263, 18];
+    const socket = own(call("socket", AF_PACKET, RAW, 0x0300));
+    call("setsockopt", socket, SOL_PACKET, FANOUT, struct(4, [[0, "u32", 1]]), 4);
+  });
+}
+
 /** A program that is asked for connections of family UNIX. */
 export function unixAddressProbe(): void {
   const UNIX_CONNECT = 49;
