@@ -2,7 +2,7 @@
 // knows how many there are.
 
 import type { Interpreter } from "./codec-interpreter.js";
-import type { Field, Plan } from "./codec-plan.js";
+import { type CompositePlan, type Field, fieldsOf, type Part, type Plan } from "./codec-plan.js";
 import { readBytes, readText } from "./codec-strings.js";
 import { type BtfValue, setOwn } from "./codec-value.js";
 
@@ -14,6 +14,25 @@ export function flexibleMember(plan: Plan): Field | undefined {
   const isArray = last.plan.kind === "array" ? last.plan.element.size > 0 : last.plan.kind !== "struct";
   const isLast = plan.fields.every((field) => field === last || field.offset + field.plan.size <= last.offset);
   return isArray && last.plan.kind !== "union" && isLast ? last : undefined;
+}
+
+/** The plan of records of `length` bytes, in which the flexible member has as many elements as there is room for. */
+export function recordPlan(plan: CompositePlan, member: Field, length: number): CompositePlan {
+  const filled: Field = { ...member, plan: filledPlan(member.plan, length - member.offset) };
+  const fill = (part: Part): Part => {
+    if (part === member) return filled;
+    // An anonymous union around the array reaches as far as it does.
+    if ("plan" in part || !fieldsOf([part]).includes(member)) return part;
+    return { ...part, end: length, alternatives: part.alternatives.map((parts) => parts.map(fill)) };
+  };
+  const parts = plan.parts.map(fill);
+  return { ...plan, size: length, parts, fields: fieldsOf(parts), cost: plan.cost + filled.plan.cost };
+}
+
+function filledPlan(plan: Plan, room: number): Plan {
+  if (plan.kind !== "array") return { ...plan, size: room } as Plan;
+  const count = Math.floor(room / plan.element.size);
+  return { ...plan, count, size: count * plan.element.size, cost: plan.element.cost * count + 1 };
 }
 
 /** Gives `value`, which was decoded from the `length` bytes at `offset`, the elements that lie in them. */

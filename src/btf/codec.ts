@@ -3,7 +3,7 @@
 
 import { ValueError } from "../errors.js";
 import { clear, Encoder, Misfit } from "./codec-encoder.js";
-import { flexibleMember, readFlexible } from "./codec-flexible.js";
+import { flexibleMember, readFlexible, recordPlan } from "./codec-flexible.js";
 import { canGenerate, generateReader } from "./codec-generator.js";
 import { Interpreter } from "./codec-interpreter.js";
 import { type CodecOptions, type Plan, planType, type TypeSource } from "./codec-plan.js";
@@ -34,6 +34,17 @@ export interface BtfTypeCodec extends BtfCodec {
    * many elements as there is room for. @throws ValueError when `length` is less than `size`, or the view ends before
    */
   decodeRecord(view: DataView, offset: number, length: number): BtfValue;
+  /**
+   * Writes `value` to `length` bytes at `offset`, of which there may be more than `size`: those behind the struct are the
+   * elements of the flexible array at its end, of which fewer may be given; the rest becomes zero.
+   * @throws ValueError when the value does not fit, `length` is less than `size`, or the view ends before
+   */
+  encodeRecord(view: DataView, offset: number, length: number, value: BtfValue): void;
+  /**
+   * The codec of records that all have `length` bytes: make it once, and keep it. Of a type that has no flexible array it
+   * is this one, whatever lies behind. @throws ValueError when `length` is less than `size`
+   */
+  ofLength(length: number): BtfCodec;
 }
 
 /**
@@ -84,7 +95,14 @@ export function codecOf(plan: Plan, littleEndian: boolean, options: CodecOptions
   const generate = options.codegen !== false && canGenerate();
   const decode = (generate ? generateReader(plan, littleEndian, checkBounds) : undefined) ?? interpreted;
   const flexible = flexibleMember(plan);
-  return {
+  const ofLength = (length: number, more: CodecOptions): BtfCodec => {
+    if (!Number.isInteger(length) || length < size) {
+      throw new ValueError("VALUE", `${length} bytes hold no value of ${size}`);
+    }
+    if (flexible === undefined || plan.kind !== "struct") return codec;
+    return codecOf(recordPlan(plan, flexible, length), littleEndian, { ...options, ...more });
+  };
+  const codec: BtfTypeCodec = {
     size,
     flexible: flexible !== undefined,
     decode,
@@ -96,6 +114,11 @@ export function codecOf(plan: Plan, littleEndian: boolean, options: CodecOptions
       if (flexible !== undefined) readFlexible(value, flexible, interpreter, view, offset, length);
       return value;
     },
+    encodeRecord(view, offset, length, value) {
+      // Records differ in length, so that code made for one would rarely be used again.
+      ofLength(length, { codegen: false }).encode(view, offset, value);
+    },
+    ofLength: (length) => ofLength(length, {}),
     encode(view, offset, value) {
       checkBounds(view, offset);
       clear(plan, view, offset);
@@ -107,4 +130,5 @@ export function codecOf(plan: Plan, littleEndian: boolean, options: CodecOptions
       }
     },
   };
+  return codec;
 }

@@ -29,6 +29,7 @@ export function typedCodec(
   // The value of a data section is all its variables, which are reached by name.
   if (btf === undefined || typeId === 0 || btf.kindOf(typeId) === BtfKind.DataSec) return bytesCodec(size, what);
   const codec = compileCodec(btf, typeId, { int64 });
+  if (codec.flexible && codec.size < size) return codec.ofLength(size);
   // The size may have been edited after open; then the declared type no longer describes the element.
   return codec.size === size ? codec : bytesCodec(size, what);
 }
