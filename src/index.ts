@@ -79,6 +79,7 @@ export {
 export { type Logger, type LogLevel, setLogger } from "./log.js";
 export type {
   CpuValue,
+  CreateMapOptions,
   DumpOptions,
   GetOptions,
   GlobalVariables,

@@ -31,6 +31,7 @@ export { AtomicInteger, atomic } from "./live-atomic.js";
 export { type LiveMemory, type LivePlace, type LiveState, liveStates, snapshot } from "./live-state.js";
 export { essentialName } from "./name-index.js";
 export type { RecordList } from "./record-list.js";
+export { BtfSubset } from "./subset.js";
 export * from "./types.js";
 export type { AnyInput, Descriptor, HasDescriptor, ValueInput } from "./value-input.js";
 export { hostIsLittleEndian } from "./wire.js";

@@ -5,6 +5,7 @@ export { readBtfBytes, readBtfFile } from "./btf-source.js";
 export { type FeatureName, featureTable, kernelHas, knownMissing } from "./features.js";
 export { readKernelSymbols } from "./kallsyms.js";
 export { type KconfigValues, kconfigPaths, parseKconfig, readKconfig } from "./kconfig.js";
+export { kernelName } from "./kernel-name.js";
 export { raiseMemlock, withMemlock } from "./memlock.js";
 export { type ModuleBtf, ModuleBtfs } from "./module-btf.js";
 export { perfUnit } from "./perf-units.js";

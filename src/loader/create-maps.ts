@@ -1,7 +1,9 @@
 // Maps into the kernel, in declaration order (libbpf.md 3.2 step 10, 3.3 and 3.4): found pinned, reused, or created.
 
 import { ArgumentError, addLocation, SystemCallError } from "../errors.js";
+import { kernelName } from "../kernel/index.js";
 import { log } from "../log.js";
+import { settleSize } from "../map/index.js";
 import { MapFlag, type MapSpec, MapType, mapTypeName, mapTypeRule } from "../object/index.js";
 import {
   type Capability,
@@ -11,13 +13,10 @@ import {
   mapFreeze,
   mapLookup,
   mapUpdate,
-  pageSize,
-  possibleCpuCount,
 } from "../syscall/index.js";
 import { shareArena } from "./arena.js";
 import type { BpfMap } from "./bpf-map.js";
 import { createWithFallBacks } from "./fall-backs.js";
-import { kernelName } from "./kernel-name.js";
 import type { LoadPins } from "./load-pins.js";
 import { fillMapSlots } from "./map-slots.js";
 
@@ -71,22 +70,6 @@ function createMap(map: BpfMap, creation: MapCreation, bySpec: ReadonlyMap<MapSp
   pins.keep(map);
   // Somebody else may have been faster with the pin: then it is their map.
   if (map.spec.dataKind !== undefined) (map.reused ? shareExisting : shareOwn)(map);
-}
-
-/** Sizes that depend on this machine. */
-function settleSize(spec: MapSpec): void {
-  const rule = mapTypeRule(mapTypeName(spec.type) ?? spec.type);
-  if (rule.sizedByCpus === true && spec.maxEntries === 0) spec.maxEntries = possibleCpuCount();
-  if (rule.ring === true) spec.maxEntries = ringSize(spec.maxEntries, pageSize());
-}
-
-/** The smallest power of two pages that holds `bytes`; 0 stays 0 and is the kernel's to refuse. */
-function ringSize(bytes: number, page: number): number {
-  if (bytes === 0) return 0;
-  let size = page;
-  while (size < bytes) size *= 2;
-  if (size > 2 ** 31) throw new ArgumentError(`a ring buffer of ${bytes} bytes is too large; 2 GiB is the limit`);
-  return size;
 }
 
 function createWithInner(map: BpfMap, creation: MapCreation): FileDescriptor {

@@ -2,7 +2,7 @@
 
 import type { Btf } from "../btf/index.js";
 import { addLocation, ObjectError, SystemCallError, UnsupportedError, withLocation } from "../errors.js";
-import { kernelHas, kernelVersionCode, knownMissing } from "../kernel/index.js";
+import { kernelHas, kernelName, kernelVersionCode, knownMissing } from "../kernel/index.js";
 import { log } from "../log.js";
 import { type LoadSteps, VerifierError } from "../program/index.js";
 import {
@@ -16,7 +16,6 @@ import { findAttachTarget } from "./attach-btf.js";
 import type { BpfProgram } from "./bpf-program.js";
 import { loadWithFallBacks, settleAttachType } from "./fall-backs.js";
 import { JumpTableMaps } from "./jump-tables.js";
-import { kernelName } from "./kernel-name.js";
 import type { LoadContext, PreparedObject, PreparedProgram } from "./prepare.js";
 import type { RelocatedProgram } from "./relocate.js";
 import { fixLog } from "./verifier-fixup.js";

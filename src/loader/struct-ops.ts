@@ -4,7 +4,7 @@
 import { type Btf, type BtfComposite, type BtfMember, essentialName } from "../btf/index.js";
 import { addLocation, ObjectError, SystemCallError, UnsupportedError } from "../errors.js";
 import { INSN_SIZE, Opcode, writeInsn } from "../insn/index.js";
-import { loadKernelBtf } from "../kernel/index.js";
+import { kernelName, loadKernelBtf } from "../kernel/index.js";
 import { log } from "../log.js";
 import {
   MapFlag,
@@ -18,7 +18,6 @@ import { Errno, type FileDescriptor, progLoad } from "../syscall/index.js";
 import type { BpfMap } from "./bpf-map.js";
 import type { MapCreation } from "./create-maps.js";
 import { createExplained } from "./fall-backs.js";
-import { kernelName } from "./kernel-name.js";
 
 /** The types of loaded kernel modules, on top of vmlinux's. */
 export interface KernelModules {

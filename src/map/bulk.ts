@@ -5,6 +5,7 @@ import type { BtfValue } from "../btf/index.js";
 import { addLocation, SystemCallError, UnsupportedError } from "../errors.js";
 import type { MapTypeRule } from "../object/index.js";
 import {
+  Errno,
   mapDelete,
   mapDeletePresent,
   mapLookupAndDeleteBatch,
@@ -13,7 +14,7 @@ import {
   mapUpdateBatch,
 } from "../syscall/index.js";
 import type { Elements } from "./elements.js";
-import { BATCH_BYTES, batches, isUnsupported, keysOf, type WalkSource } from "./walk.js";
+import { BATCH_BYTES, batches, isUnsupported, keysOf, type WalkSource, walk } from "./walk.js";
 
 /** What bulk operations need from their map. */
 interface BulkSource extends WalkSource {
@@ -148,7 +149,8 @@ export function deleteMany<K extends BtfValue, V extends BtfValue>(
   }
 }
 
-function deleteChunk({ descriptor }: BulkSource, rule: MapTypeRule, chunk: Chunk): number {
+function deleteChunk(source: BulkSource, rule: MapTypeRule, chunk: Chunk): number {
+  const { descriptor } = source;
   const { count, keys } = chunk;
   chunk.count = 0;
   if (count === 0) return 0;
@@ -160,8 +162,22 @@ function deleteChunk({ descriptor }: BulkSource, rule: MapTypeRule, chunk: Chunk
     }
   }
   let removed = 0;
-  for (let i = 0; i < count; i++) if (mapDelete({ map: descriptor, key: chunk.key(i) })) removed++;
+  for (let i = 0; i < count; i++) if (deleteOne(source, rule, chunk.key(i))) removed++;
   return removed;
+}
+
+/** Whether the kernel meant to say that there was nothing to remove. */
+export function isEmptySlot(error: unknown, rule: MapTypeRule): boolean {
+  return rule.emptyIsInvalid === true && error instanceof SystemCallError && error.errno === Errno.EINVAL;
+}
+
+function deleteOne({ descriptor }: BulkSource, rule: MapTypeRule, key: Uint8Array): boolean {
+  try {
+    return mapDelete({ map: descriptor, key });
+  } catch (error) {
+    if (isEmptySlot(error, rule)) return false;
+    throw error;
+  }
 }
 
 /**
@@ -169,12 +185,11 @@ function deleteChunk({ descriptor }: BulkSource, rule: MapTypeRule, chunk: Chunk
  * or may not stay.
  */
 export function clear(source: BulkSource, rule: MapTypeRule): void {
-  const { descriptor } = source;
   try {
     if (rule.keyless === "filter") throw new UnsupportedError("what was added to a bloom filter stays in it");
     if (rule.keyless === "queue") clearQueue(source);
     else if (rule.fixed === true) clearArray(source, rule);
-    else if (!clearBatches(source, rule)) for (const key of keysOf(source)) mapDelete({ map: descriptor, key });
+    else if (!clearBatches(source, rule)) for (const key of keysOf(source)) deleteOne(source, rule, key);
   } catch (error) {
     throw addLocation(error, { map: source.name });
   }
@@ -209,7 +224,7 @@ function clearQueue(source: BulkSource): void {
   }
 }
 
-/** How many elements there are, by asking for all keys. */
+/** How many elements there are, by asking for all keys; of slots, for all that are not empty. */
 export function count(source: BulkSource, rule: MapTypeRule): number {
   if (rule.fixed === true) return source.maxEntries;
   if (rule.batch !== undefined && rule.startsOver !== true) {
@@ -221,5 +236,8 @@ export function count(source: BulkSource, rule: MapTypeRule): number {
     }
     if (started) return sum;
   }
-  return keysOf(source).length;
+  if (rule.indexed !== true) return keysOf(source).length;
+  let filled = 0;
+  for (const _ of walk(source, rule, () => true)) filled++;
+  return filled;
 }

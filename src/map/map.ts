@@ -14,10 +14,11 @@ import {
   possibleCpuCount,
 } from "../syscall/index.js";
 import { type CpuInput, type CpuValue, MapAccess } from "./access.js";
-import { clear, count, deleteMany, setAll } from "./bulk.js";
+import { clear, count, deleteMany, isEmptySlot, setAll } from "./bulk.js";
+import { type CreateMapOptions, createMap } from "./create.js";
 import { type DumpOptions, dumpMap } from "./dump.js";
 import { BPF_F_ALL_CPUS, cpuFlags, type Elements, flagsWord, type GetOptions, type SetOptions } from "./elements.js";
-import { describeMap, type MapDetails, mapDetails, type OpenMapOptions } from "./live.js";
+import { describeMap, type LiveMap, type MapDetails, mapDetails, type OpenMapOptions } from "./live.js";
 import { MappedMap } from "./mapped-map.js";
 import { RawMap } from "./raw.js";
 import { walk } from "./walk.js";
@@ -43,6 +44,23 @@ export class BpfMap<
   /** Its elements, once it is known that elements of this type are reached by key: the way of every later call. */
   #ready: Elements<K, V> | undefined;
   #raw: RawMap | undefined;
+
+  /**
+   * A new map that no object declares; close it, or use `using`. It can be pinned, put into a map of maps, and taken by an
+   * object: `obj.map("NAME").reuse(map)`. libbpf: `bpf_map_create`.
+   *
+   * ```ts
+   * BpfMap.create<number, bigint>({ type: "hash", key: "u32", value: "u64", maxEntries: 1024 });
+   * ```
+   *
+   * @throws ArgumentError for wrong options, BtfError for a type that is not there, UnsupportedError, SystemCallError
+   */
+  static create<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue, VI = ValueInput<V>>(
+    options: CreateMapOptions,
+  ): BpfMap<K, V, VI> {
+    const { spec, btf, fd } = createMap(options);
+    return liveMap(fd, { spec, btf }, spec.name || "map", options);
+  }
 
   /**
    * The map that is pinned at `path`, whoever made it; close it, or use `using`. Keys and values are decoded by the BTF
@@ -98,7 +116,12 @@ export class BpfMap<
 
   /** Removes; true when there was such a key. Array elements cannot be removed. libbpf: `bpf_map__delete_elem`. */
   delete(key: KI): boolean {
-    return (this.#ready ?? this.#keyed("delete")).delete(key as never);
+    try {
+      return (this.#ready ?? this.#keyed("delete")).delete(key as never);
+    } catch (error) {
+      if (isEmptySlot(error, this.rule)) return false;
+      throw error;
+    }
   }
 
   /**
@@ -353,18 +376,31 @@ export class BpfMap<
   }
 }
 
+function liveMap<K extends BtfValue, V extends BtfValue, VI>(
+  fd: FileDescriptor,
+  { spec, btf }: LiveMap,
+  file: string,
+  { int64 = "bigint" }: Pick<OpenMapOptions, "int64">,
+): BpfMap<K, V, VI> {
+  try {
+    const map = new BpfMap<K, V, VI>(spec, { btf }, file);
+    map.int64 = int64;
+    map.setCreated(fd);
+    map.seal();
+    return map;
+  } catch (error) {
+    fd.close();
+    throw error;
+  }
+}
+
 function openLive<K extends BtfValue, V extends BtfValue>(
   fd: FileDescriptor,
   file: string,
   options: OpenMapOptions,
 ): BpfMap<K, V> {
   try {
-    const { spec, btf } = describeMap(fd, options);
-    const map = new BpfMap<K, V>(spec, { btf }, file);
-    map.int64 = options.int64 ?? "bigint";
-    map.setCreated(fd);
-    map.seal();
-    return map;
+    return liveMap(fd, describeMap(fd, options), file, options);
   } catch (error) {
     fd.close();
     throw addLocation(error, { file });

@@ -1,6 +1,6 @@
 // Iteration over a map that others may change meanwhile. It always ends, and does not throw because an element went away.
 
-import { SystemCallError } from "../errors.js";
+import { SystemCallError, UnsupportedError } from "../errors.js";
 import type { MapTypeRule } from "../object/index.js";
 import {
   Errno,
@@ -120,7 +120,13 @@ function* walkKeys<T>(source: WalkSource, visit: Visit<T>): Generator<T, void, u
     try {
       scratch.key.set(bytes);
       // The element may be gone by now, or empty (a slot of a map of maps).
-      if (scratch.lookup() !== 0) continue;
+      const outcome = scratch.lookup();
+      if (outcome === -Errno.EOPNOTSUPP || outcome === -Errno.ENOTSUPP) {
+        throw new UnsupportedError("the kernel does not show what is in maps of this type", {
+          hint: "set() and delete() work",
+        });
+      }
+      if (outcome !== 0) continue;
       result = visit(scratch.keyView, 0, scratch.valueView, 0);
     } finally {
       scratch.release();

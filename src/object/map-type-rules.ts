@@ -31,36 +31,43 @@ export interface MapTypeRule {
    * bucket or an index.
    */
   readonly startsOver?: true;
+  /** Keys are the numbers of slots, u32. */
+  readonly indexed?: true;
+  /** BPF_F_NO_PREALLOC has to be among the flags: elements are made one by one. */
+  readonly noPrealloc?: true;
+  /** The kernel answers EINVAL, not ENOENT, when there is nothing to remove. */
+  readonly emptyIsInvalid?: true;
   /** Elements cannot be read by key at all. */
   readonly unreadable?: true;
 }
 
 const localStorage = {
+  noPrealloc: true,
   keyIsFd: true,
   unlisted: "each element is in the object that it belongs to; a BPF iterator program can walk over them",
 } as const satisfies MapTypeRule;
 
 const rules: Readonly<Partial<Record<MapTypeName, MapTypeRule>>> = {
   hash: { batch: "5.6" },
-  array: { batch: "5.6", fixed: true },
-  prog_array: { holds: "program" },
-  perf_event_array: { noBtf: true, sizedByCpus: true, holds: "other" },
+  array: { indexed: true, batch: "5.6", fixed: true },
+  prog_array: { indexed: true, holds: "program" },
+  perf_event_array: { indexed: true, noBtf: true, sizedByCpus: true, holds: "other" },
   percpu_hash: { perCpu: true, batch: "5.6" },
-  percpu_array: { perCpu: true, batch: "5.13", fixed: true },
+  percpu_array: { indexed: true, perCpu: true, batch: "5.13", fixed: true },
   stack_trace: { noBtf: true },
-  cgroup_array: { noBtf: true, holds: "other" },
+  cgroup_array: { indexed: true, noBtf: true, holds: "other" },
   lru_hash: { batch: "5.6" },
   lru_percpu_hash: { perCpu: true, batch: "5.6" },
-  lpm_trie: { batch: "5.7", startsOver: true },
-  array_of_maps: { noBtf: true, holds: "map" },
+  lpm_trie: { noPrealloc: true, batch: "5.7", startsOver: true },
+  array_of_maps: { indexed: true, noBtf: true, holds: "map" },
   hash_of_maps: { noBtf: true, holds: "map" },
-  devmap: { noBtf: true },
+  devmap: { indexed: true, noBtf: true },
   devmap_hash: { noBtf: true },
-  sockmap: { noBtf: true, valueIsFd: true },
+  sockmap: { indexed: true, noBtf: true, valueIsFd: true, emptyIsInvalid: true },
   sockhash: { noBtf: true, valueIsFd: true },
-  reuseport_sockarray: { valueIsFd: true },
-  cpumap: { noBtf: true },
-  xskmap: { noBtf: true, valueIsFd: true },
+  reuseport_sockarray: { indexed: true, valueIsFd: true },
+  cpumap: { indexed: true, noBtf: true },
+  xskmap: { indexed: true, noBtf: true, valueIsFd: true },
   percpu_cgroup_storage: { perCpu: true },
   queue: { noBtf: true, keyless: "queue" },
   stack: { noBtf: true, keyless: "queue" },

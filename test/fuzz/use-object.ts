@@ -3,12 +3,12 @@
 import { Btf, type BtfValue } from "../../src/btf/index.js";
 import { atomic, BpfObject, snapshot } from "../../src/index.js";
 import { formatInsn } from "../../src/insn/index.js";
+import { kernelName } from "../../src/kernel/kernel-name.js";
 import { placeArenaData } from "../../src/loader/arena.js";
 import { cloneContextFunctions, hasArgCtxTags } from "../../src/loader/arg-ctx.js";
 import { findAttachTarget } from "../../src/loader/attach-btf.js";
 import { fillKconfig } from "../../src/loader/extern-kconfig.js";
 import { findKernelSymbols } from "../../src/loader/extern-ksyms.js";
-import { kernelName } from "../../src/loader/kernel-name.js";
 import { ProgramRelocator, type RelocatedProgram } from "../../src/loader/relocate.js";
 import { resolveExterns } from "../../src/loader/resolve-externs.js";
 import { resolveMaps } from "../../src/loader/resolve-maps.js";
