@@ -2,7 +2,7 @@
 
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { BpfkitError, BpfObject, RingBuffer } from "../src/index.js";
+import { BpfkitError, BpfObject, RingBuffer } from "bpfkit";
 
 const usage = `usage: npx tsx examples/events.ts [--seconds N] [--poll]
 Prints pid and name of every program that is executed, until Ctrl+C.

@@ -2,7 +2,7 @@
 
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { BpfkitError, BpfObject, SystemCallError } from "../src/index.js";
+import { BpfkitError, BpfObject, SystemCallError } from "bpfkit";
 
 const usage = `usage: npm start -- [--seconds N] [--pid PID]
 Counts system calls with the BPF program fixtures/minimal.bpf.c and prints the counts every second until Ctrl+C.

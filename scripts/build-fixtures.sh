@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds every fixtures/*.bpf.c with Debian's clang-19 into the committed objects beside it.
-#   build-fixtures.sh           build, strip, write fixtures/*.bpf.o
+# Builds every fixtures/*.bpf.c and examples/*.bpf.c with Debian's clang-19 into the committed objects beside it.
+#   build-fixtures.sh           build, strip, write fixtures/*.bpf.o and examples/*.bpf.o
 #   build-fixtures.sh --check   build into a temporary folder and compare with the committed objects, byte for byte
 # Exit status: 0 done or equal; 1 different or failed; 2 usage; 3 the tools are missing and could not be installed;
 # 4 different, but other versions of the tools made the committed objects (fixtures/TOOLS), which proves nothing.
@@ -50,10 +50,11 @@ headers=/usr/include/$(uname -m)-linux-gnu
 
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
+mkdir "$out/fixtures" "$out/examples"
 
-# compile SOURCE OBJECT FLAG…
+# compile SOURCE OBJECT FLAG…: the object goes to the folder of the source
 compile() {
-  local source=$1 object=$2
+  local source=$1 object=${1%/*}/$2
   shift 2
   "$CLANG" -O2 -mcpu=v3 -Wall -Wextra -Werror -Wno-unused-parameter -ffile-compilation-dir=. \
     "-ffile-prefix-map=$PWD/=" -idirafter "$headers" "$@" -c "$source" -o "$out/$object"
@@ -75,26 +76,33 @@ compile fixtures/minimal.bpf.c minimal.nobtf.bpf.o -target bpfel
 compile fixtures/subprog_layouts.bpf.c subprog_layouts.v1.bpf.o -target bpfel -g -mcpu=v1
 compile fixtures/subprog_layouts.bpf.c subprog_layouts.v4.bpf.o -target bpfel -g -mcpu=v4 -O1
 # As a static linker leaves a weak function that lost against another.
-"$OBJCOPY" --strip-symbol=lost "$out/overridden.bpf.o"
+"$OBJCOPY" --strip-symbol=lost "$out/fixtures/overridden.bpf.o"
+
+for source in examples/*.bpf.c; do
+  compile "$source" "$(basename "$source" .bpf.c).bpf.o" -target bpfel -g
+done
 
 if ! $check; then
-  rm -f fixtures/*.bpf.o
-  cp "$out"/*.bpf.o fixtures/
+  rm -f fixtures/*.bpf.o examples/*.bpf.o
+  cp "$out"/fixtures/*.bpf.o fixtures/
+  cp "$out"/examples/*.bpf.o examples/
   # Lets a test without a compiler see that a source was changed and its object was not.
   echo "$tools" >fixtures/TOOLS
-  (cd fixtures && sha256sum ./*.bpf.c ./*.bpf.o | sed 's|\./||' >SHA256SUMS)
-  echo "fixtures: built $(ls "$out" | wc -l) objects with $tools"
+  for folder in fixtures examples; do
+    (cd $folder && sha256sum ./*.bpf.c ./*.bpf.o | sed 's|\./||' >SHA256SUMS)
+  done
+  echo "fixtures: built $(ls "$out"/*/*.bpf.o | wc -l) objects with $tools"
   exit 0
 fi
 
 failed=0
-names=$( (cd "$out" && ls -- *.bpf.o; cd "$OLDPWD/fixtures" && ls -- *.bpf.o) | sort -u)
+names=$( (cd "$out" && ls -- */*.bpf.o; cd "$OLDPWD" && ls -- fixtures/*.bpf.o examples/*.bpf.o) | sort -u)
 for name in $names; do
-  if [ ! -e "fixtures/$name" ]; then
+  if [ ! -e "$name" ]; then
     echo "fixtures: $name is not committed: run npm run fixtures" >&2; failed=1
   elif [ ! -e "$out/$name" ]; then
     echo "fixtures: $name has no source any more" >&2; failed=1
-  elif ! cmp -s "$out/$name" "fixtures/$name"; then
+  elif ! cmp -s "$out/$name" "$name"; then
     echo "fixtures: $name differs from its source built with $tools: run npm run fixtures" >&2; failed=1
   fi
 done

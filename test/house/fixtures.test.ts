@@ -3,11 +3,7 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-
-const folder = new URL("../../fixtures/", import.meta.url);
-const files = readdirSync(folder);
-const sources = files.filter((name) => name.endsWith(".bpf.c"));
-const objects = files.filter((name) => name.endsWith(".bpf.o"));
+import { exampleSkeletons } from "../../scripts/example-skeletons.js";
 
 /** Objects that are built in another way than `NAME.bpf.c` → `NAME.bpf.o`, and from what. */
 const variants: Readonly<Record<string, string>> = {
@@ -18,9 +14,15 @@ const variants: Readonly<Record<string, string>> = {
   "subprog_layouts.v4.bpf.o": "subprog_layouts",
 };
 
-describe("fixtures", () => {
+describe.each(["fixtures", "examples"])("%s", (place) => {
+  const folder = new URL(`../../${place}/`, import.meta.url);
+  const files = readdirSync(folder);
+  const sources = files.filter((name) => name.endsWith(".bpf.c"));
+  const objects = files.filter((name) => name.endsWith(".bpf.o"));
+
   it("are one object per source, and the variants", () => {
-    expect(objects).toEqual([...sources.map((name) => name.replace(/c$/, "o")), ...Object.keys(variants)].sort());
+    const others = place === "fixtures" ? Object.keys(variants) : [];
+    expect(objects).toEqual([...sources.map((name) => name.replace(/c$/, "o")), ...others].sort());
   });
 
   it("were built from the sources as they are (else: npm run fixtures)", () => {
@@ -46,7 +48,16 @@ describe("fixtures", () => {
     // Files are named in line information, which only code with BTF has.
     const namesFiles = !name.includes("nobtf") && !name.includes(".types_");
     const source = variants[name] ?? name.replace(/\.bpf\.o$/, "");
-    expect([...new Set(paths)]).toEqual(namesFiles ? [`./fixtures/${source}.bpf.c`] : []);
+    expect([...new Set(paths)]).toEqual(namesFiles ? [`./${place}/${source}.bpf.c`] : []);
     expect(bytes.includes("/home/") || bytes.includes("/root/") || bytes.includes("/work/")).toBe(false);
   });
+});
+
+describe("skeletons of the examples", () => {
+  it.each(exampleSkeletons())(
+    "$path is what the generator makes of the object (else: npm run fixtures)",
+    (skeleton) => {
+      expect(readFileSync(new URL(`../../${skeleton.path}`, import.meta.url), "utf8")).toBe(skeleton.text);
+    },
+  );
 });

@@ -1,0 +1,37 @@
+// Lists all processes, from the kernel's own list: an iterator. Nothing of /proc is read.
+
+import { uptime } from "node:os";
+import { compileCodec } from "bpfkit/btf";
+import { command } from "./lib/command.js";
+import { PsBpf, type process } from "./ps.skel.js";
+
+const usage = `usage: npx tsx examples/ps.ts [options]
+Lists all processes, as the kernel has them.
+  --kernel      kernel threads too`;
+
+await command(
+  {
+    usage,
+    options: { kernel: "boolean" },
+    columns: { pid: 7, ppid: 7, uid: 6, threads: 7, seconds: 9, comm: 0 },
+  },
+  async ({ options, ready, print }) => {
+    using skel = PsBpf.open();
+    await skel.load();
+    using processes = skel.progs.processes.attachIter();
+    ready("listing processes");
+
+    for (const { kernel, started, ...rest } of records(skel, processes.read())) {
+      const seconds = Math.round(uptime() - Number(started) / 1e9);
+      if (!kernel || options.kernel) print({ ...rest, seconds });
+    }
+  },
+);
+
+/** What the iterator wrote, one `struct process` after the other. */
+function* records(skel: PsBpf, bytes: Uint8Array): Generator<process> {
+  const { btf } = skel.object;
+  const codec = compileCodec(btf!, btf!.findByName("process", "struct")!);
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  for (let at = 0; at < bytes.length; at += codec.size) yield codec.decode(view, at) as process;
+}

@@ -1,0 +1,287 @@
+// The examples that are tools: something happens, the example tells it.
+
+import { execFile, execFileSync, spawn, spawnSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { promisify } from "node:util";
+import { describe, expect, it } from "vitest";
+import { queryPrograms } from "../../src/index.js";
+import { runInCgroup, withCgroup } from "../support/cgroup.js";
+import { kernelDescribe } from "../support/needs.js";
+import { scriptArguments } from "../support/script.js";
+import { Example, withExample } from "./example.js";
+
+const run = promisify(execFile);
+const bash = (command: string): Promise<unknown> => run("/bin/bash", ["-c", command]).catch(() => undefined);
+
+kernelDescribe("examples/execsnoop.ts", { needs: ["tp_btf", "ringbuf"] }, () => {
+  it("tells programs with their arguments, ids and user", async () => {
+    await withExample("execsnoop", [], async (example) => {
+      const row = await example.until(
+        ({ args }) => args === "/bin/true one two  three",
+        () => run("/bin/true", ["one", "two ", "three"]),
+      );
+      expect(row).toMatchObject({ ppid: process.pid, uid: process.getuid?.(), comm: "true" });
+      expect(row.pid).toBeGreaterThan(1);
+    });
+  });
+
+  it("prints a table, and ends by itself", async () => {
+    const example = new Example("execsnoop", ["--count", "1"]);
+    try {
+      await example.ready();
+      await run("/bin/true");
+      expect(await example.ended).toEqual({ status: 0, signal: null });
+      const [header, line, ...more] = example.out.trimEnd().split("\n");
+      expect(header).toMatch(/^ +PID +PPID +UID {2}COMM +ARGS$/);
+      expect(line).toMatch(/^ *\d+ +\d+ +\d+ {2}\S/);
+      expect(more).toEqual([]);
+    } finally {
+      example.kill();
+    }
+  });
+});
+
+kernelDescribe("examples/opensnoop.ts", { needs: ["tracepoint", "ringbuf"] }, () => {
+  it("tells files that were opened, and why others were not", async () => {
+    await withExample("opensnoop", [], async (example) => {
+      const open = (): Promise<unknown> => bash("exec 5<>/dev/null 6</bpfkit-no-such-file");
+      const opened = await example.until(({ path, comm }) => path === "/dev/null" && comm === "bash", open);
+      expect(opened).toMatchObject({ mode: "rw", uid: process.getuid?.() });
+      expect(opened.result).toBeGreaterThan(2);
+      const failed = await example.until(({ path }) => path === "/bpfkit-no-such-file", open);
+      expect(failed).toMatchObject({ comm: "bash", mode: "r", result: "ENOENT" });
+    });
+  });
+
+  it("leaves out what was not asked for", async () => {
+    await withExample("opensnoop", ["--pid", String(process.pid), "--failed"], async (example) => {
+      const open = (): void => {
+        readFileSync("/proc/self/stat");
+        expect(() => readFileSync("/bpfkit-no-such-file")).toThrow("ENOENT");
+      };
+      await example.until(({ path }) => path === "/bpfkit-no-such-file", open);
+      for (const { pid, result } of example.rows()) {
+        expect([pid, result]).toEqual([process.pid, expect.stringMatching(/^E/)]);
+      }
+    });
+  });
+});
+
+kernelDescribe("examples/tcpconnect.ts", { needs: ["tp_btf", "ringbuf"] }, () => {
+  it.each(["127.0.0.1", "::1"])("tells connections to %s that succeed and that fail", async (address) => {
+    const server = createServer((socket) => socket.destroy());
+    await new Promise<void>((done) => server.listen(0, address, done));
+    const { port } = server.address() as { port: number };
+    try {
+      await withExample("tcpconnect", [], async (example) => {
+        const connect = (to: number) => () => bash(`exec 5<>/dev/tcp/${address}/${to}`);
+        const taken = await example.until((row) => row.port === port, connect(port));
+        expect(taken).toMatchObject({ address, comm: "bash", outcome: "connected" });
+        expect(taken.ms).toBeGreaterThan(0);
+        // Nobody listens at this one.
+        const refused = await example.until((row) => row.port === 9, connect(9));
+        expect(refused).toMatchObject({ address, comm: "bash", outcome: "failed" });
+      });
+    } finally {
+      server.close();
+    }
+  });
+});
+
+kernelDescribe("examples/gethostlatency.ts", { needs: ["uprobe", "ringbuf"] }, () => {
+  it("tells names that are looked up, with the time and the result", async () => {
+    await withExample("gethostlatency", [], async (example) => {
+      const lookUp = (name: string) => () => run("getent", ["ahosts", name]).catch(() => undefined);
+      const found = await example.until(({ host }) => host === "localhost", lookUp("localhost"));
+      expect(found).toMatchObject({ comm: "getent", result: "found" });
+      expect(found.ms).toBeGreaterThan(0);
+      // Numbers only: no name server is asked.
+      const failed = await example.until(({ host }) => host === "256.1.2.", lookUp("256.1.2."));
+      expect(failed.result).toBeLessThan(0);
+    });
+  });
+});
+
+/** An interpreter with probes, if there is one. */
+const python = ["/usr/bin/python3", "/usr/bin/python3.11", "/usr/bin/python3.13"].find(
+  (path) => spawnSync("grep", ["-q", "import__find__load__start", path]).status === 0,
+);
+
+kernelDescribe("examples/pyimports.ts", { needs: ["uprobe", "ringbuf"] }, () => {
+  it.skipIf(python === undefined || process.arch !== "x64")("tells imports, those in others too", async () => {
+    await withExample("pyimports", ["--python", python!], async (example) => {
+      const importIt = (): Promise<unknown> => run(python!, ["-c", "import json"]);
+      const outer = await example.until((row) => row.module === "json", importIt);
+      expect(outer).toMatchObject({ depth: 0, found: true });
+      const inner = example.rows().find((row) => row.module === "  json.decoder" && row.pid === outer.pid);
+      expect(inner).toMatchObject({ depth: 1, found: true });
+      expect(outer.ms).toBeGreaterThan(inner?.ms as number);
+    });
+  });
+});
+
+kernelDescribe("examples/ps.ts", { needs: ["iter"] }, () => {
+  it("lists processes as /proc has them", async () => {
+    const sleep = spawn("sleep", ["60"]);
+    const example = new Example("ps", ["--json"]);
+    try {
+      expect(await example.ended).toEqual({ status: 0, signal: null });
+      const rows = example.rows();
+      const of = (pid: number | undefined) => rows.find((row) => row.pid === pid);
+      expect(of(sleep.pid)).toMatchObject({ ppid: process.pid, uid: process.getuid?.(), threads: 1, comm: "sleep" });
+      const threads = Number(/^Threads:\s+(\d+)/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1]);
+      expect(Math.abs((of(process.pid)?.threads as number) - threads)).toBeLessThan(5);
+      expect(Math.abs((of(process.pid)?.seconds as number) - process.uptime())).toBeLessThan(60);
+      expect(of(2), "a kernel thread").toBeUndefined();
+    } finally {
+      sleep.kill();
+      example.kill();
+    }
+  });
+});
+
+kernelDescribe("examples/profile.ts", { needs: ["perf_event"] }, () => {
+  it("finds functions of the kernel, of the C library and of JavaScript", async () => {
+    // Copies zeros to nowhere: in the kernel mostly, and in read() and write() of the C library.
+    const copy = spawn("dd", ["if=/dev/zero", "of=/dev/null", "bs=4M"], { stdio: "ignore" });
+    const script =
+      "function spinForTheProfiler(n) { let x = 0; for (let i = 0; i < n; i++) x += i % 7; return x; } for (;;) spinForTheProfiler(1e6)";
+    const spin = spawn(process.execPath, ["--perf-basic-prof", "--eval", script], { stdio: "ignore" });
+    try {
+      const stacks = async (pid: number | undefined): Promise<string> => {
+        const example = new Example("profile", ["--pid", String(pid), "--duration", "2", "--frequency", "199"]);
+        expect((await example.ended).status, example.err).toBe(0);
+        return example.out;
+      };
+      const copying = await stacks(copy.pid);
+      expect(copying).toMatch(/^dd;.*\b(read|__read|__libc_read)\b.*;\[k\] .*read\w* \d+$/m);
+      for (const line of copying.trimEnd().split("\n")) expect(line).toMatch(/^dd;.* \d+$/);
+      expect(await stacks(spin.pid)).toMatch(/^node;.*spinForTheProfiler.* \d+$/m);
+    } finally {
+      copy.kill();
+      spin.kill();
+    }
+  });
+});
+
+/** A namespace with a pair of devices, v0 and v1, with an address on v0; the command in it runs the rest. */
+const inNetwork = [
+  "unshare",
+  "--net",
+  "/bin/bash",
+  "-c",
+  'ip link add v0 type veth peer name v1 && ip link set v0 up && ip link set v1 up && ip address add 10.9.9.1/24 dev v0 && "$@"',
+  "bash",
+];
+
+kernelDescribe("examples/xdpcount.ts", { needs: ["veth", "netns", "xdp_link"] }, () => {
+  it.each([[], ["--generic"]])("counts by protocol, and leaves the device as it was (%j)", async (...mode) => {
+    // A namespace that stays when the example has ended.
+    const holder = spawn(inNetwork[0]!, [...inNetwork.slice(1), "sleep", "80"]);
+    const enter = ["nsenter", "--net", `--target=${holder.pid}`];
+    const inside = (...command: string[]): string =>
+      execFileSync(enter[0]!, [...enter.slice(1), ...command], { encoding: "utf8" });
+    try {
+      for (let tries = 0; !inside("ip", "link").includes("v1"); tries++) if (tries > 100) throw new Error("no device");
+      const send = (): string =>
+        inside("/bin/bash", "-c", "for i in 1 2 3; do echo hello > /dev/udp/10.9.9.2/99; done");
+      inside("ip", "neighbour", "replace", "10.9.9.2", "lladdr", "02:00:00:00:00:01", "dev", "v0");
+      await withExample(
+        "xdpcount",
+        ["v1", "--interval", "0.2", ...mode],
+        async (example) => {
+          const row = await example.until(({ protocol }) => protocol === "IPv4 UDP", send);
+          // Ethernet, IPv4 and UDP before "hello" and the end of the line.
+          expect(row.bytes).toBe((row.packets as number) * (14 + 20 + 8 + 6));
+          expect(inside("ip", "link", "show", "v1")).toMatch(/xdp/);
+        },
+        enter,
+      );
+      expect(inside("ip", "link", "show", "v1")).not.toMatch(/xdp/);
+    } finally {
+      holder.kill();
+    }
+  });
+});
+
+kernelDescribe("examples/cgroupnet.ts", { needs: ["cgroup_link", "array_mmap"] }, () => {
+  it("counts what a group sends and receives, and leaves the group as it was", async () => {
+    await withCgroup(async (group) => {
+      await withExample("cgroupnet", [group, "--interval", "0.2"], async (example) => {
+        await bash("exec 5<>/dev/tcp/127.0.0.1/9"); // not in the group
+        const send = (): string => runInCgroup(group, "(exec 5<>/dev/tcp/127.0.0.1/9) 2> /dev/null || true");
+        const row = await example.until(({ sentPackets }) => sentPackets !== 0, send);
+        // The request and its refusal, both of which the loopback device carries.
+        expect(row.sentBytes).toBeGreaterThanOrEqual(40 * (row.sentPackets as number));
+        expect(row.receivedPackets).toBeGreaterThan(0);
+        expect(queryPrograms({ cgroup: group, hook: "cgroup_inet_egress" }).programs.length).toBe(1);
+      });
+      expect(queryPrograms({ cgroup: group, hook: "cgroup_inet_egress" }).programs.length).toBe(0);
+    });
+  });
+});
+
+/** All of them, and what has to stand beside the options. */
+const tools: readonly (readonly [name: string, ...operands: string[]])[] = [
+  ["execsnoop"],
+  ["opensnoop"],
+  ["tcpconnect"],
+  ["gethostlatency"],
+  ["pyimports"],
+  ["ps"],
+  ["profile"],
+  ["xdpcount", "lo"],
+  ["cgroupnet", "/sys/fs/cgroup"],
+];
+
+describe.each(tools)("examples/%s.ts as a command", (name, ...operands) => {
+  const node = (...args: string[]): string[] => [process.execPath, ...scriptArguments(`examples/${name}.ts`), ...args];
+  const runToEnd = ([program, ...args]: string[]) => spawnSync(program!, args, { encoding: "utf8" });
+
+  it("explains itself", () => {
+    const { status, stdout } = runToEnd(node("--help"));
+    expect(status).toBe(0);
+    expect(stdout).toMatch(
+      new RegExp(`^usage: npx tsx examples/${name}.ts \\[options\\]${operands.length > 0 ? " [A-Z]+" : ""}\n`),
+    );
+    for (const option of ["json", "duration", "count", "help"]) expect(stdout).toContain(`\n  --${option} `);
+  });
+
+  it("says what is wrong with options, in a line", () => {
+    for (const wrong of [
+      ["--duration", "soon", ...operands],
+      ["--no-such", ...operands],
+      [...operands, "more"],
+    ]) {
+      const { status, stderr, stdout } = runToEnd(node(...wrong));
+      expect([status, stdout]).toEqual([1, ""]);
+      expect(stderr).toMatch(new RegExp(`^${name}: .*\n$`));
+    }
+  });
+
+  it("says which capability is missing", () => {
+    // Root gives up its capabilities and keeps its files readable; anyone else has none as it is.
+    const without = process.getuid?.() === 0 ? ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"] : [];
+    const { status, stderr, stdout } = runToEnd([...without, ...node("--duration", "1", ...operands)]);
+    expect([status, stdout]).toEqual([1, ""]);
+    expect(stderr).toMatch(new RegExp(`^${name}: .*EPERM.*the process lacks CAP_BPF.*run it as root.*\n$`));
+  });
+});
+
+describe("the README", () => {
+  it("lists the examples with commands that exist", () => {
+    const readme = readFileSync("README.md", "utf8");
+    const listed = [
+      ...readme.matchAll(/^\| \[`(\w+)`\]\(examples\/\1\.ts\) \|.*`(?:npx tsx examples\/\1\.ts.*|npm start)` \|$/gm),
+    ];
+    const names = readdirSync("examples").flatMap((file) => /^(\w+)\.ts$/.exec(file)?.[1] ?? []);
+    expect(listed.map(([, name]) => name).sort()).toEqual(names.sort());
+  });
+
+  it("promises short ones", () => {
+    for (const file of readdirSync("examples").filter((each) => /^\w+\.ts$/.test(each))) {
+      expect(readFileSync(`examples/${file}`, "utf8").split("\n").length, file).toBeLessThanOrEqual(100);
+    }
+  });
+});
