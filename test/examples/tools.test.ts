@@ -1,8 +1,10 @@
 // The examples that are tools: something happens, the example tells it.
 
 import { execFile, execFileSync, spawn, spawnSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 import { queryPrograms } from "../../src/index.js";
@@ -147,7 +149,9 @@ kernelDescribe("examples/profile.ts", { needs: ["perf_event"] }, () => {
     const copy = spawn("dd", ["if=/dev/zero", "of=/dev/null", "bs=4M"], { stdio: "ignore" });
     const script =
       "function spinForTheProfiler(n) { let x = 0; for (let i = 0; i < n; i++) x += i % 7; return x; } for (;;) spinForTheProfiler(1e6)";
-    const spin = spawn(process.execPath, ["--perf-basic-prof", "--eval", script], { stdio: "ignore" });
+    // Where V8 leaves its logs.
+    const folder = mkdtempSync(join(tmpdir(), "bpfkit-profile-"));
+    const spin = spawn(process.execPath, ["--perf-basic-prof", "--eval", script], { stdio: "ignore", cwd: folder });
     try {
       const stacks = async (pid: number | undefined): Promise<string> => {
         const example = new Example("profile", ["--pid", String(pid), "--duration", "2", "--frequency", "199"]);
@@ -161,6 +165,8 @@ kernelDescribe("examples/profile.ts", { needs: ["perf_event"] }, () => {
     } finally {
       copy.kill();
       spin.kill();
+      rmSync(folder, { recursive: true, force: true });
+      rmSync(`/tmp/perf-${spin.pid}.map`, { force: true });
     }
   });
 });
