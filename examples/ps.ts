@@ -1,7 +1,6 @@
 // Lists all processes, from the kernel's own list: an iterator. Nothing of /proc is read.
 
 import { uptime } from "node:os";
-import { compileCodec } from "bpfkit/btf";
 import { command } from "./lib/command.js";
 import { PsBpf, type process } from "./ps.skel.js";
 
@@ -21,17 +20,9 @@ await command(
     using processes = skel.progs.processes.attachIter();
     ready("listing processes");
 
-    for (const { kernel, started, ...rest } of records(skel, processes.read())) {
+    for (const { kernel, started, ...rest } of processes.records<process>({ type: "process" })) {
       const seconds = Math.round(uptime() - Number(started) / 1e9);
       if (!kernel || options.kernel) print({ ...rest, seconds });
     }
   },
 );
-
-/** What the iterator wrote, one `struct process` after the other. */
-function* records(skel: PsBpf, bytes: Uint8Array): Generator<process> {
-  const { btf } = skel.object;
-  const codec = compileCodec(btf!, btf!.findByName("process", "struct")!);
-  const view = new DataView(bytes.buffer, bytes.byteOffset);
-  for (let at = 0; at < bytes.length; at += codec.size) yield codec.decode(view, at) as process;
-}

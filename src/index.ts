@@ -29,6 +29,7 @@ export {
   type FunctionSet,
   IterLink,
   type IterOptions,
+  type IterRecordOptions,
   type KprobeMultiOptions,
   type KprobeOptions,
   type KsyscallOptions,

@@ -30,6 +30,7 @@ export { type LiveCell, liveArray, liveCell } from "./live.js";
 export { AtomicInteger, atomic } from "./live-atomic.js";
 export { type LiveMemory, type LivePlace, type LiveState, liveStates, snapshot } from "./live-state.js";
 export { essentialName } from "./name-index.js";
+export { recordCodec } from "./record-codec.js";
 export type { RecordList } from "./record-list.js";
 export { BtfSubset } from "./subset.js";
 export * from "./types.js";

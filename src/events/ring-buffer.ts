@@ -1,9 +1,8 @@
 // Events from a BPF ring buffer, decoded by BTF: `for await`, a callback, or synchronous polling.
 
-import { type BtfTypeCodec, type BtfValue, compileCodec } from "../btf/index.js";
-import { ArgumentError, BtfError, StateError, ValueError } from "../errors.js";
+import { type BtfTypeCodec, type BtfValue, recordCodec } from "../btf/index.js";
+import { ArgumentError, StateError, ValueError } from "../errors.js";
 import type { BpfMap } from "../map/index.js";
-import { nearNames } from "../near-names.js";
 import type { FileDescriptor } from "../syscall/index.js";
 import { RingMemory } from "./ring-memory.js";
 import { FdWatcher } from "./watcher.js";
@@ -55,7 +54,8 @@ export class RingBuffer<T = BtfValue> implements AsyncIterable<T>, Disposable {
       });
     }
     this.#name = map.name;
-    const codec = options.type === undefined ? undefined : codecOf(map, options.type, options.int64 ?? map.int64);
+    const { type, int64 = map.int64 } = options;
+    const codec = type === undefined ? undefined : recordCodec(map.btf, type, { int64 }, { map: map.name });
     const watcher = new FdWatcher({ onReady: () => this.#wake?.() });
     let fd: FileDescriptor | undefined;
     try {
@@ -263,35 +263,5 @@ export class RingBuffer<T = BtfValue> implements AsyncIterable<T>, Disposable {
       }
       return (codec.flexible ? codec.decodeRecord(view, offset, length) : codec.decode(view, offset)) as T;
     };
-  }
-}
-
-function codecOf(map: BpfMap, typeName: string, int64: "bigint" | "number"): BtfTypeCodec {
-  const { btf } = map;
-  if (btf === undefined) {
-    throw new BtfError("BTF_MISSING", `records cannot be decoded as ${typeName}: the object has no BTF`, {
-      map: map.name,
-      hint: "compile the BPF program with -g",
-    });
-  }
-  const name = typeName.replace(/^(struct|union|enum) /, "");
-  const id = (["struct", "union", "typedef", "enum", "int"] as const)
-    .map((kind) => btf.findByName(name, kind))
-    .find((found) => found !== undefined);
-  if (id === undefined) {
-    throw new BtfError("BTF_TYPE_NOT_FOUND", `the object has no type ${typeName}${nearNames(name, structNames(map))}`, {
-      map: map.name,
-      hint: `clang leaves out types that nothing refers to; a line "const struct ${name} *unused __attribute__((unused));" in the BPF program keeps it`,
-    });
-  }
-  return compileCodec(btf, id, { int64 });
-}
-
-function* structNames(map: BpfMap): Generator<string> {
-  const { btf } = map;
-  if (btf === undefined) return;
-  for (let id = btf.firstId; id < btf.typeCount; id++) {
-    const type = btf.type(id);
-    if ((type.kind === "struct" || type.kind === "typedef") && type.name !== "") yield type.name;
   }
 }

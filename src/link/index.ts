@@ -5,7 +5,7 @@ export { autoAttach } from "./auto-attach.js";
 export { attachCgroup, type CgroupOptions } from "./cgroup.js";
 export type { LinkKind } from "./describe.js";
 export { attachFreplace } from "./freplace.js";
-export { attachIter, IterLink, type IterOptions } from "./iter.js";
+export { attachIter, IterLink, type IterOptions, type IterRecordOptions } from "./iter.js";
 export { attachKprobe, attachKsyscall, type KprobeOptions, type KsyscallOptions, type ProbeMode } from "./kprobe.js";
 export { attachKprobeMulti, type FunctionSet, type KprobeMultiOptions } from "./kprobe-multi.js";
 export { BpfLink, type LinkUpdateOptions } from "./link.js";

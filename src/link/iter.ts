@@ -1,7 +1,8 @@
 // Iterators: programs that the kernel runs for each of its objects of a kind whenever somebody reads (libbpf.md 1.5).
 
 import { createReadStream, type ReadStream } from "node:fs";
-import { ArgumentError } from "../errors.js";
+import { type Btf, type BtfValue, recordCodec } from "../btf/index.js";
+import { ArgumentError, ValueError } from "../errors.js";
 import { AttachType } from "../object/index.js";
 import type { ProgramHandle } from "../program/index.js";
 import { type FdLike, type FileDescriptor, fdNumber, iterCreate, linkCreate, readFdToEnd } from "../syscall/index.js";
@@ -26,14 +27,24 @@ export interface IterOptions {
   pid?: number;
 }
 
+/** Options of {@link IterLink.records}. */
+export interface IterRecordOptions {
+  /** Name of the C type of every record (struct, union or typedef) in the object's BTF. */
+  type: string;
+  /** 64-bit integers as `bigint` (default), or as `number`, exact up to 2^53. */
+  int64?: "bigint" | "number";
+}
+
 /** An attached iterator: reading runs it. */
 export class IterLink extends BpfLink {
   readonly #link: FileDescriptor;
+  readonly #btf: Btf | undefined;
 
   /** @internal */
-  constructor(parts: LinkParts & { readonly link: FileDescriptor }) {
+  constructor(parts: LinkParts & { readonly link: FileDescriptor; readonly btf: Btf | undefined }) {
     super(parts);
     this.#link = parts.link;
+    this.#btf = parts.btf;
   }
 
   /**
@@ -53,12 +64,33 @@ export class IterLink extends BpfLink {
     return readFdToEnd(output.number);
   }
 
-  /** The same as text. @throws as {@link open} */
+  /** {@link read} as text. @throws as {@link open} */
   text(): string {
     return new TextDecoder().decode(this.read());
   }
 
-  /** The same piece by piece, off the event loop, for long outputs. @throws as {@link open} */
+  /**
+   * {@link read} as values, for programs that write records of one type with `bpf_seq_write`:
+   * `link.records<process>({ type: "process" })`.
+   *
+   * @throws as {@link open}; BtfError when the object has no such type; ValueError when the program wrote something else
+   */
+  records<T = BtfValue>({ type, int64 = "bigint" }: IterRecordOptions): T[] {
+    const where = { program: this.program };
+    const { decode, size, flexible } = recordCodec(this.#btf, type, { int64 }, where);
+    const bytes = this.read();
+    if (size === 0 || flexible || bytes.length % size !== 0) {
+      const reason =
+        size === 0 || flexible
+          ? `records of type ${type} have no size of their own`
+          : `the ${bytes.length} bytes that the iterator wrote are no records of ${size} bytes each (${type})`;
+      throw new ValueError("VALUE", reason, { ...where, hint: "take the bytes, read(), or the text, text()" });
+    }
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    return Array.from({ length: bytes.length / size }, (_, index) => decode(view, index * size) as T);
+  }
+
+  /** {@link read} piece by piece, off the event loop, for long outputs. @throws as {@link open} */
   stream(): ReadStream {
     return createReadStream("", { fd: this.open().release() });
   }
@@ -75,7 +107,7 @@ export function attachIter(program: ProgramHandle, options: IterOptions = {}): I
     const info = iterInfo(options, group);
     const base = { program: program.descriptor, attachType: AttachType.trace_iter };
     const link = linkCreate(info === undefined ? base : { ...base, family: "iter", info });
-    return new IterLink({ kind: "iter", program: program.name, target, link });
+    return new IterLink({ kind: "iter", program: program.name, target, link, btf: program.btf });
   };
   const { map, cgroup, tid, pid } = options;
   const since =

@@ -1,6 +1,7 @@
 // A program of an object with everything a user does to it: the declaration and descriptor of the floor below, and
 // attaching.
 
+import type { Btf } from "../btf/index.js";
 import { ArgumentError, addLocation, SystemCallError, UnsupportedError } from "../errors.js";
 import {
   attachCgroup,
@@ -75,6 +76,8 @@ export interface CloneOptions {
 
 /** @internal What a program asks of its object. */
 export interface ProgramOwner {
+  /** The object's types. */
+  readonly btf: Btf | undefined;
   /** How a handler of the user's attaches a program; undefined for sections that bpfkit knows. */
   attacher(program: BpfProgram): ((program: BpfProgram) => BpfLink | undefined) | undefined;
   /** A map of the object. */
@@ -96,7 +99,7 @@ export class BpfProgram extends ProgramHandle {
 
   /** @internal */
   constructor(spec: ProgramSpec, file: string, owner: ProgramOwner) {
-    super(spec, file);
+    super(spec, file, owner.btf);
     this.#owner = owner;
   }
 

@@ -1,5 +1,6 @@
 // What a program is declared to be: editable until load, readable afterwards; and its code once it is relocated.
 
+import type { Btf } from "../btf/index.js";
 import { ArgumentError, StateError, withLocation } from "../errors.js";
 import {
   AttachType,
@@ -34,6 +35,7 @@ type Phase = "open" | "prepared" | "loaded" | "closed";
 export class ProgramDeclaration {
   readonly #spec: ProgramSpec;
   readonly #file: string;
+  readonly #btf: Btf | undefined;
   /** Once relocated: what is loaded, or was. */
   #code: ProgramCode | undefined;
   #phase: Phase = "open";
@@ -44,9 +46,10 @@ export class ProgramDeclaration {
   #targetProgram: { readonly fd: FileDescriptor; readonly id: number } | undefined;
 
   /** @internal */
-  constructor(spec: ProgramSpec, file: string) {
+  constructor(spec: ProgramSpec, file: string, btf: Btf | undefined) {
     this.#spec = spec;
     this.#file = file;
+    this.#btf = btf;
   }
 
   /** @internal The declaration, for the loader. */
@@ -67,6 +70,11 @@ export class ProgramDeclaration {
   /** Name or path of the object, for messages. */
   get file(): string {
     return this.#file;
+  }
+
+  /** The object's type information; undefined when it has none. */
+  get btf(): Btf | undefined {
+    return this.#btf;
   }
 
   /** The row of the SEC() table that the section name matches, if any, unless the type was changed. */

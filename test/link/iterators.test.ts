@@ -45,6 +45,18 @@ kernelDescribe("iterators", { needs: ["iter", "array_mmap"] }, () => {
     });
   });
 
+  it("write records of a type, nothing else", async () => {
+    await withLoaded("iterators", only("tasks", "task_records"), (obj) => {
+      const link = obj.program("task_records").attachIter();
+      expect(() => link.records({ type: "recrd" })).toThrow(/program task_records: the object has no type recrd.*did you mean record/);
+      expect(() => obj.program("tasks").attachIter().records({ type: "bpf_iter__bpf_map_elem" })).toThrow(
+        /the \d+ bytes that the iterator wrote are no records of 32 bytes/,
+      );
+      link.close();
+      expect(() => link.records({ type: "record" })).toThrow("used after close()");
+    });
+  });
+
   it("write bytes, and stream", async () => {
     await withLoaded("iterators", only("task_records"), async (obj) => {
       const link = obj.program("task_records").attachIter();
@@ -53,6 +65,9 @@ kernelDescribe("iterators", { needs: ["iter", "array_mmap"] }, () => {
       const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
       const pids = new Set(words.filter((_, index) => index % 2 === 0));
       expect(pids.has(process.pid)).toBe(true);
+
+      const records = link.records<{ tgid: number; pid: number }>({ type: "record" });
+      expect(records).toContainEqual({ tgid: process.pid, pid: process.pid });
 
       const chunks: Buffer[] = [];
       for await (const chunk of link.stream()) chunks.push(chunk as Buffer);
