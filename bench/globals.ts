@@ -12,6 +12,7 @@ export function globalSubject(bpfkit: Awaited<ReturnType<typeof loadBpfkit>>): S
   const write: number[] = [];
   const member: number[] = [];
   const element: number[] = [];
+  const word: number[] = [];
   return {
     name: "global",
     round() {
@@ -46,6 +47,14 @@ export function globalSubject(bpfkit: Awaited<ReturnType<typeof loadBpfkit>>): S
           if (sum !== (100 * READS) / 40) throw new Error(`data_array changed: ${sum}`);
         }),
       );
+      const words = bpfkit.typedArray(data.data_array, Int32Array);
+      word.push(
+        ...time(5, READS, () => {
+          let sum = 0;
+          for (let i = 0; i < READS; i++) sum += words[i & 3]!;
+          if (sum !== (100 * READS) / 4) throw new Error(`data_array changed: ${sum}`);
+        }),
+      );
       write.push(
         ...time(5, READS, () => {
           for (let i = 0; i < READS; i++) bss.bss_u32 = i;
@@ -59,6 +68,7 @@ export function globalSubject(bpfkit: Awaited<ReturnType<typeof loadBpfkit>>): S
         { subject: "global: read a u32 (number)", unit: "ns", ours: figure(narrow), budget: { limit: 10 } },
         { subject: "global: read a u64 in a struct", unit: "ns", ours: figure(member) },
         { subject: "global: read an element of an array", unit: "ns", ours: figure(element) },
+        { subject: "global: read an element by typedArray()", unit: "ns", ours: figure(word) },
         { subject: "global: write a u32", unit: "ns", ours: figure(write) },
       ];
     },

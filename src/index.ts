@@ -14,6 +14,7 @@ export {
   formatValue,
   type JsonOptions,
   snapshot,
+  typedArray,
   type ValueInput,
 } from "./btf/index.js";
 export * from "./errors.js";

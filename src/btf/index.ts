@@ -29,6 +29,7 @@ export { type FormatOptions, formatValue } from "./format-value.js";
 export { type LiveCell, liveArray, liveCell } from "./live.js";
 export { AtomicInteger, atomic } from "./live-atomic.js";
 export { type LiveMemory, type LivePlace, type LiveState, liveStates, snapshot } from "./live-state.js";
+export { typedArray, type Words, type WordsClass } from "./live-words.js";
 export { essentialName } from "./name-index.js";
 export { recordCodec } from "./record-codec.js";
 export type { RecordList } from "./record-list.js";

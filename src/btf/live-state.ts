@@ -16,6 +16,11 @@ export interface LiveMemory {
    * @throws StateError as the others, UnsupportedError when `view()` only gives copies
    */
   shared(access: "read" | "write"): DataView;
+  /**
+   * The bytes themselves, to be read and written without asking again until the memory is closed.
+   * @throws StateError as the others, and before load, when they are going to move; UnsupportedError as `shared`
+   */
+  resident(): DataView;
 }
 
 /** One value in memory. */

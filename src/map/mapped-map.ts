@@ -75,6 +75,7 @@ export class MappedMap extends MapHandle {
       throw new UnsupportedError("nothing tells the type of the elements", { ...where, hint });
     }
     const memory = new SectionMemory("memory", region.bytes);
+    memory.bind(region.bytes);
     const stride = elementStride(valueSize);
     const array = withLocation(where, () =>
       liveArray(btf, valueTypeId, memory.of(this.name), {

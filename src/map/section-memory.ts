@@ -19,6 +19,8 @@ export class SectionMemory {
   readonly #section: string;
   #view: DataView;
   #access: Access = "read-write";
+  /** The bytes are the kernel's, and stay where they are. */
+  #bound = false;
   /** Where the bytes of the view come from, when it is no shared memory. */
   #value: SectionValue | undefined;
 
@@ -30,6 +32,7 @@ export class SectionMemory {
   /** Goes over to the memory that the loaded map shares with the kernel. */
   bind(memory: Uint8Array): void {
     this.#view = viewOf(memory);
+    this.#bound = true;
   }
 
   /**
@@ -93,6 +96,16 @@ export class SectionMemory {
     throw new UnsupportedError(reason, { section: this.#section, hint: "Linux 5.5 can" });
   }
 
+  /** @throws StateError, UnsupportedError */
+  resident(variable: string): DataView {
+    const view = this.shared(variable, "write");
+    if (this.#bound) return view;
+    throw new StateError(`${variable} moves into the kernel's memory when the object is loaded`, {
+      section: this.#section,
+      hint: "call load() first",
+    });
+  }
+
   #accessError(name: string): StateError {
     const section = this.#section;
     if (this.#access === "closed") return new StateError(`variable ${name} was used after close()`, { section });
@@ -124,6 +137,10 @@ class VariableMemory implements LiveMemory {
 
   shared(access: "read" | "write"): DataView {
     return this.#section.shared(this.#variable, access);
+  }
+
+  resident(): DataView {
+    return this.#section.resident(this.#variable);
   }
 }
 

@@ -11,6 +11,7 @@ function memoryOf(bytes: Uint8Array): LiveMemory {
   return {
     view: () => view,
     write: (offset, value) => bytes.set(new Uint8Array(value.buffer, value.byteOffset, value.byteLength), offset),
+    resident: () => view,
     shared: () => view,
   };
 }

@@ -8,6 +8,8 @@ import {
   NotFoundError,
   StateError,
   snapshot,
+  typedArray,
+  UnsupportedError,
   ValueError,
 } from "../../src/index.js";
 import { runSyscall, withLoaded } from "../support/fixtures.js";
@@ -197,6 +199,35 @@ kernelDescribe("live global variables", { needs: ["syscall_program"] }, () => {
     });
   });
 
+  it("of arrays of numbers are typed arrays, if wanted", async () => {
+    let kept = new Int32Array(1);
+    const edit = (obj: BpfObject): void => {
+      expect(() => typedArray(obj.data.data_array, Int32Array)).toThrow(/data_array moves .* \(call load\(\) first\)/);
+    };
+    await withLoaded("globals", edit, (obj) => {
+      const words = typedArray(obj.data.data_array, Int32Array);
+      expect(words).toEqual(Int32Array.of(10, 20, 30, 40));
+      words[0] = 1000;
+      data(obj).data_array[1] = -1;
+      runSyscall(obj, "copy_globals");
+      expect([...words]).toEqual([1000, -1, 999, 40]);
+      expect(data(obj).data_array).toEqual([1000, -1, 999, 40]);
+      const matrix = typedArray(obj.data.data_matrix, Uint16Array);
+      expect([...matrix]).toEqual(data(obj).data_matrix.flat());
+      expect([...typedArray(data(obj).data_union.halves, Uint32Array)]).toEqual([...data(obj).data_union.halves]);
+      expect(() => typedArray(obj.data.data_array, Uint32Array)).toThrow(
+        /the elements of data_array make up Int32Array, not Uint32Array/,
+      );
+      expect(() => typedArray(shape(obj).corners, Int32Array)).toThrow(
+        /the elements of bss_shape\.corners are no plain numbers/,
+      );
+      expect(() => typedArray([1, 2], Int32Array)).toThrow(/takes a live array/);
+      expect(() => typedArray(obj.rodata.ro_shape, Int32Array)).toThrow(ArgumentError);
+      kept = words;
+    });
+    expect(kept[0] ?? 0).toBe(0);
+  });
+
   it("go through the map where the kernel cannot share memory", async () => {
     const edit = (obj: BpfObject): void => {
       for (const name of [".data", ".bss"]) obj.map(name).flags &= ~0x400;
@@ -211,6 +242,7 @@ kernelDescribe("live global variables", { needs: ["syscall_program"] }, () => {
       view.corners[0]!.x = 12;
       view.visible = 0;
       expect(snapshot(view)).toMatchObject({ corners: [{ x: 12, y: -1 }, {}, {}], visible: 0, layer: 100 });
+      expect(() => typedArray(obj.data.data_array, Int32Array)).toThrow(UnsupportedError);
       expect(() => atomic(obj.data, "data_u64").load()).toThrow(/cannot share the memory of maps \(Linux 5\.5 can\)/);
     });
   });

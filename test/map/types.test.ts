@@ -12,6 +12,7 @@ import {
   type BpfObject,
   type Descriptor,
   snapshot,
+  typedArray,
   UnsupportedError,
 } from "../../src/index.js";
 import { pidfdOpen, possibleCpuCount } from "../../src/syscall/index.js";
@@ -60,6 +61,10 @@ kernelDescribe("types of maps", { needs: ["socket_filter"] }, () => {
       const word = atomic<bigint>(words.live, 3);
       word.add(40n);
       expect([word.load(), words.get(3), words.live[3]]).toEqual([42n, 42n, 42n]);
+      const all = typedArray(words.live, BigUint64Array);
+      all[5] = 7n;
+      expect([all.length, all[3], words.get(5)]).toEqual([1000, 42n, 7n]);
+      expect(() => typedArray(triples.live, Uint32Array)).toThrow(/no plain numbers/);
       words.int64 = "number";
       expect([words.live[3], words.get(3)]).toEqual([42, 42]);
       expect(() => triples.freeze()).toThrow(/EBUSY/);
