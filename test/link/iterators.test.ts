@@ -48,7 +48,9 @@ kernelDescribe("iterators", { needs: ["iter", "array_mmap"] }, () => {
   it("write records of a type, nothing else", async () => {
     await withLoaded("iterators", only("tasks", "task_records"), (obj) => {
       const link = obj.program("task_records").attachIter();
-      expect(() => link.records({ type: "recrd" })).toThrow(/program task_records: the object has no type recrd.*did you mean record/);
+      expect(() => link.records({ type: "recrd" })).toThrow(
+        /program task_records: the object has no type recrd.*did you mean record/,
+      );
       expect(() => obj.program("tasks").attachIter().records({ type: "bpf_iter__bpf_map_elem" })).toThrow(
         /the \d+ bytes that the iterator wrote are no records of 32 bytes/,
       );
