@@ -241,9 +241,15 @@ const tools: readonly (readonly [name: string, ...operands: string[]])[] = [
   ["cgroupnet", "/sys/fs/cgroup"],
 ];
 
+const exampleCommand = (name: string, ...args: string[]): string[] => [
+  process.execPath,
+  ...scriptArguments(`examples/${name}.ts`),
+  ...args,
+];
+const runToEnd = ([program, ...args]: string[]) => spawnSync(program!, args, { encoding: "utf8" });
+
 describe.each(tools)("examples/%s.ts as a command", (name, ...operands) => {
-  const node = (...args: string[]): string[] => [process.execPath, ...scriptArguments(`examples/${name}.ts`), ...args];
-  const runToEnd = ([program, ...args]: string[]) => spawnSync(program!, args, { encoding: "utf8" });
+  const node = (...args: string[]): string[] => exampleCommand(name, ...args);
 
   it("explains itself", () => {
     const { status, stdout } = runToEnd(node("--help"));
@@ -254,24 +260,27 @@ describe.each(tools)("examples/%s.ts as a command", (name, ...operands) => {
     for (const option of ["json", "duration", "count", "help"]) expect(stdout).toContain(`\n  --${option} `);
   });
 
-  it("says what is wrong with options, in a line", () => {
-    for (const wrong of [
-      ["--duration", "soon", ...operands],
-      ["--no-such", ...operands],
-      [...operands, "more"],
-    ]) {
-      const { status, stderr, stdout } = runToEnd(node(...wrong));
-      expect([status, stdout]).toEqual([1, ""]);
-      expect(stderr).toMatch(new RegExp(`^${name}: .*\n$`));
-    }
-  });
-
   it("says which capability is missing", () => {
     // Root gives up its capabilities and keeps its files readable; anyone else has none as it is.
     const without = process.getuid?.() === 0 ? ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"] : [];
     const { status, stderr, stdout } = runToEnd([...without, ...node("--duration", "1", ...operands)]);
     expect([status, stdout]).toEqual([1, ""]);
     expect(stderr).toMatch(new RegExp(`^${name}: .*EPERM.*the process lacks CAP_BPF.*run it as root.*\n$`));
+  });
+});
+
+describe("wrong options", () => {
+  it.each([
+    ["execsnoop", ["--duration", "soon"]],
+    ["execsnoop", ["--count", "0"]],
+    ["execsnoop", ["--no-such"]],
+    ["execsnoop", ["more"]],
+    ["xdpcount", []],
+    ["xdpcount", ["v0", "v1"]],
+  ] as const)("%s %j give a line", (name, args) => {
+    const { status, stderr, stdout } = runToEnd(exampleCommand(name, ...args));
+    expect([status, stdout]).toEqual([1, ""]);
+    expect(stderr).toMatch(new RegExp(`^${name}: .*\n$`));
   });
 });
 
