@@ -13,6 +13,7 @@ export {
   formatJson,
   formatValue,
   type JsonOptions,
+  type Live,
   snapshot,
   typedArray,
   type ValueInput,

@@ -35,5 +35,5 @@ export { recordCodec } from "./record-codec.js";
 export type { RecordList } from "./record-list.js";
 export { BtfSubset } from "./subset.js";
 export * from "./types.js";
-export type { AnyInput, Descriptor, HasDescriptor, ValueInput } from "./value-input.js";
+export type { AnyInput, Descriptor, HasDescriptor, Live, ValueInput } from "./value-types.js";
 export { hostIsLittleEndian } from "./wire.js";

@@ -1,8 +1,8 @@
 // Which elements a map has by its type, how its keys and values are coded, and what is said where a type has no such thing.
 
 import type { AnyInput, BtfCodec, BtfValue } from "../btf/index.js";
-import { UnsupportedError, withLocation } from "../errors.js";
-import { possibleCpuCount } from "../syscall/index.js";
+import { SystemCallError, UnsupportedError, withLocation } from "../errors.js";
+import { Errno, possibleCpuCount } from "../syscall/index.js";
 import { type ElementSource, Elements } from "./elements.js";
 import type { MappedMap } from "./mapped-map.js";
 import { bytesCodec, descriptorCodec, fdCodec, perCpuCodec, typedCodec } from "./value-codec.js";
@@ -12,6 +12,16 @@ export type CpuValue<V> = V extends readonly (infer E extends BtfValue)[] ? E : 
 
 /** What one CPU's value is written as, when those of all are written as `VI`. */
 export type CpuInput<VI> = VI extends readonly (infer E)[] ? E : AnyInput;
+
+/** Does what Linux 7.0 can; before that, it answers EINVAL to flags that it does not know. */
+export function unlessOld<R>(now: () => R, old: () => R): R {
+  try {
+    return now();
+  } catch (error) {
+    if (error instanceof SystemCallError && error.errno === Errno.EINVAL) return old();
+    throw error;
+  }
+}
 
 /** The ways to the elements of one map. Made when they are first asked for, since sizes and types may change until load. */
 export class MapAccess<K extends BtfValue, V extends BtfValue> {

@@ -1,10 +1,9 @@
 // A map with everything a user does to it: declaration, descriptor, pin and memory of the classes below, and the elements
 // with the protocol of JavaScript's Map, decoded by BTF.
 
-import type { BtfValue, ValueInput } from "../btf/index.js";
-import { ArgumentError, addLocation, SystemCallError, UnsupportedError, withLocation } from "../errors.js";
+import type { BtfValue, Live, ValueInput } from "../btf/index.js";
+import { ArgumentError, addLocation, UnsupportedError, withLocation } from "../errors.js";
 import {
-  Errno,
   type FileDescriptor,
   MapScratch,
   mapCreate,
@@ -13,7 +12,7 @@ import {
   openById,
   possibleCpuCount,
 } from "../syscall/index.js";
-import { type CpuInput, type CpuValue, MapAccess } from "./access.js";
+import { type CpuInput, type CpuValue, MapAccess, unlessOld } from "./access.js";
 import { clear, count, deleteMany, isEmptySlot, setAll } from "./bulk.js";
 import { type CreateMapOptions, createMap } from "./create.js";
 import { type DumpOptions, dumpMap } from "./dump.js";
@@ -58,8 +57,8 @@ export class BpfMap<
   static create<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue, VI = ValueInput<V>>(
     options: CreateMapOptions,
   ): BpfMap<K, V, VI> {
-    const { spec, btf, fd } = createMap(options);
-    return liveMap(fd, { spec, btf }, spec.name || "map", options);
+    const { fd, ...described } = createMap(options);
+    return openLive(fd, described.spec.name || "map", options, described);
   }
 
   /**
@@ -226,7 +225,7 @@ export class BpfMap<
   /** One CPU's value of a per-CPU map. Before Linux 7.0 all CPUs' values are read for it. */
   getCpu(key: KI, cpu: number): CpuValue<V> | undefined {
     const flags = cpuFlags(this.#checkCpu(cpu));
-    return this.#unlessOld(
+    return unlessOld(
       () => this.#access.ofOneCpu().get(key as never, flags),
       () => (this.get(key) as readonly CpuValue<V>[] | undefined)?.[cpu],
     );
@@ -235,7 +234,7 @@ export class BpfMap<
   /** Sets one CPU's value of a per-CPU map. Linux 7.0: before, it could only be done with the others' values. */
   setCpu(key: KI, cpu: number, value: CpuInput<VI>, options: SetOptions = {}): this {
     const flags = cpuFlags(this.#checkCpu(cpu)) | flagsWord(options);
-    this.#unlessOld(
+    unlessOld(
       () => this.#access.ofOneCpu().set(key as never, value as never, flags),
       () => {
         throw new UnsupportedError("this kernel cannot set the value of one CPU", {
@@ -250,7 +249,7 @@ export class BpfMap<
   /** Sets the values of all CPUs in a per-CPU map to the same one. */
   setAllCpus(key: KI, value: CpuInput<VI>, options: SetOptions = {}): this {
     const flags = BPF_F_ALL_CPUS | flagsWord(options);
-    this.#unlessOld(
+    unlessOld(
       () => this.#access.ofOneCpu().set(key as never, value as never, flags),
       () => void this.set(key, new Array(possibleCpuCount()).fill(value) as never, options),
     );
@@ -286,6 +285,17 @@ export class BpfMap<
     map.setCreated(fd);
     map.seal();
     return map;
+  }
+
+  /**
+   * The elements of an array with BPF_F_MMAPABLE as a live view: `map.live[3]` reads memory, as global variables do, and
+   * setting an element, or a member of one, writes it. For `snapshot`, `atomic` and `typedArray` too. Throws after close.
+   * Linux 5.5.
+   *
+   * @throws as {@link memory}
+   */
+  get live(): Live<V>[] {
+    return this.liveElements() as never;
   }
 
   /** The same elements as bytes, without decoding. */
@@ -364,43 +374,21 @@ export class BpfMap<
     if (Number.isInteger(cpu) && cpu >= 0 && cpu < possibleCpuCount()) return cpu;
     throw new ArgumentError(`there are CPUs 0 to ${possibleCpuCount() - 1}, not ${cpu}`, this.where);
   }
-
-  /** Does what Linux 7.0 can; before that, it answers EINVAL to flags that it does not know. */
-  #unlessOld<R>(now: () => R, old: () => R): R {
-    try {
-      return now();
-    } catch (error) {
-      if (error instanceof SystemCallError && error.errno === Errno.EINVAL) return old();
-      throw error;
-    }
-  }
 }
 
-function liveMap<K extends BtfValue, V extends BtfValue, VI>(
-  fd: FileDescriptor,
-  { spec, btf }: LiveMap,
-  file: string,
-  { int64 = "bigint" }: Pick<OpenMapOptions, "int64">,
-): BpfMap<K, V, VI> {
-  try {
-    const map = new BpfMap<K, V, VI>(spec, { btf }, file);
-    map.int64 = int64;
-    map.setCreated(fd);
-    map.seal();
-    return map;
-  } catch (error) {
-    fd.close();
-    throw error;
-  }
-}
-
-function openLive<K extends BtfValue, V extends BtfValue>(
+function openLive<K extends BtfValue, V extends BtfValue, VI>(
   fd: FileDescriptor,
   file: string,
   options: OpenMapOptions,
-): BpfMap<K, V> {
+  described?: LiveMap,
+): BpfMap<K, V, VI> {
   try {
-    return liveMap(fd, describeMap(fd, options), file, options);
+    const { spec, btf } = described ?? describeMap(fd, options);
+    const map = new BpfMap<K, V, VI>(spec, { btf }, file);
+    map.int64 = options.int64 ?? "bigint";
+    map.setCreated(fd);
+    map.seal();
+    return map;
   } catch (error) {
     fd.close();
     throw addLocation(error, { file });

@@ -58,13 +58,8 @@ export class MappedMap extends MapHandle {
     return this.#region.address;
   }
 
-  /**
-   * The elements of an array with BPF_F_MMAPABLE as a live view: `map.live[3]` reads memory, as global variables do, and
-   * setting an element, or a member of one, writes it. For `snapshot` and `atomic` too. Throws after close. Linux 5.5.
-   *
-   * @throws as {@link memory}
-   */
-  get live(): readonly BtfValue[] {
+  /** @internal What {@link BpfMap.live} gives. */
+  liveElements(): readonly BtfValue[] {
     const { type, btf, where } = this;
     const { valueTypeId, valueSize, maxEntries } = this.spec;
     const region = this.#region;

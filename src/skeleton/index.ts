@@ -1,6 +1,6 @@
 // Public names of `bpfkit/skeleton`: what generated skeletons import, and the generator that writes them.
 
-export type { Descriptor, ValueInput } from "../btf/index.js";
+export type { Descriptor, Live, ValueInput } from "../btf/index.js";
 export {
   type GenerateOptions,
   type GenerateTypesOptions,
@@ -13,6 +13,5 @@ export {
 export type { BpfLink } from "../link/index.js";
 export type { BpfMap, BpfObject, BpfProgram } from "../loader/index.js";
 export type { SkeletonLayout } from "./check.js";
-export type { Live } from "./live-types.js";
 export { Skeleton, type SkeletonOptions } from "./skeleton.js";
 export { Subskeleton } from "./subskeleton.js";

@@ -42,7 +42,7 @@ kernelDescribe("types of maps", { needs: ["socket_filter"] }, () => {
     let bytes: Uint8Array = new Uint8Array(1);
     await withLoaded("map_access", only(["triples", "words"], ["touch_memory"]), (obj) => {
       const [triples, words] = [obj.map<number, Triple>("triples"), obj.map<number, bigint>("words")];
-      const live = triples.live as unknown as Triple[];
+      const { live } = triples;
       triples.set(3, { a: 7, b: 1, c: 0 });
       runFilter(obj, "touch_memory");
       expect(live[3]).toEqual({ a: 7, b: 8, c: 1 });

@@ -74,7 +74,7 @@ describe.each(compilers)("%s", (compiler) => {
     project.write("maps.skel.ts", generateSkeleton(fixtureBytes("maps"), { name: "maps" }));
     project.write("access.skel.ts", generateSkeleton(fixtureBytes("map_access"), { name: "access" }));
     const good = `
-import { type BpfMap, type Descriptor, RingBuffer } from "bpfkit";
+import { type BpfMap, type Descriptor, RingBuffer, typedArray } from "bpfkit";
 import { AccessBpf, type guarded } from "./access.skel.js";
 import { EventsBpf, type event } from "./events.skel.js";
 import { color, GlobalsBpf } from "./globals.skel.js";
@@ -108,6 +108,9 @@ access.of_task.delete(5);
 export const ids: readonly (number | undefined)[] = [access.by_key.get(9), access.tails.get(1)];
 export const anyMap: BpfMap = access.tails;
 anyMap.set(1, { fd: 5 }).set("text", [{ a: 1 }]);
+access.triples.live[3]!.a = 5;
+access.words.live[1]! += 1n;
+typedArray(access.words.live, BigUint64Array)[0] = 5n;
 numbers.data.data_u64 += 1;
 numbers.data.data_u64 = 5n;
 export const raw: number = numbers.rodata.ro_shape.raw;
@@ -140,6 +143,8 @@ maps.maps.flows.set({ prot: 1 }, {});              // no such member
 maps.maps.flows.set({ port: "a" }, {});            // number
 access.tails.set(1, "tail");                       // a program
 access.tails.set(1, 5n);                           // descriptors are numbers
+access.triples.live[3]!.d = 5;                     // no such member
+access.words.live[1] = 5;                          // bigint
 numbers.data.data_u64 = "5";                       // number
 NumbersBpf.open({ int64: "bigint" });              // no such option
 maps.maps.waiting.get(5);                          // a queue has no keys

@@ -1,4 +1,5 @@
-// What a value may be written as: more than what reading it gives. Types only; the encoders (codec-encoder.ts) say the same.
+// What a value may be written as, which is more than what reading it gives, and what it is as a live view. Types only; the
+// encoders (codec-encoder.ts) and live views (live.ts) say the same.
 
 import type { BtfValue } from "./codec-value.js";
 
@@ -36,3 +37,12 @@ export type ValueInput<T> = BtfValue extends T
               ? T
               : Uint8Array | { readonly [M in keyof T]?: ValueInput<T[M]> }
             : T;
+
+/** A live view of a `T` in the memory of a program: members and elements can be set one by one. */
+export type Live<T> = T extends Uint8Array
+  ? T
+  : T extends readonly (infer E)[]
+    ? Live<E>[]
+    : T extends object
+      ? { -readonly [M in keyof T]: Live<T[M]> }
+      : T;
