@@ -72,15 +72,16 @@ export interface CgroupnetBpfBss {
 /** `struct traffic`, 16 bytes. */
 export type traffic = {
   /** Offset 0, 8 bytes: `__u64 packets` */
-  readonly packets: bigint;
+  readonly packets: number;
   /** Offset 8, 8 bytes: `__u64 bytes` */
-  readonly bytes: bigint;
+  readonly bytes: number;
 };
 
 // What the code above relies on; open() compares it with the object.
 const layout: SkeletonLayout = {
   version: 1,
   name: "cgroupnet",
+  int64: "number",
   maps: [
     ["bss", ".bss", "array", "bytes[4]", ""],
   ],

@@ -25,10 +25,10 @@ await command(
     const { sent, received } = skel.bss; // the programs' own memory: reading it is no system call
     for await (const _ of every(options.interval ?? 1)) {
       print({
-        sentPackets: Number(sent.packets),
-        sentBytes: Number(sent.bytes),
-        receivedPackets: Number(received.packets),
-        receivedBytes: Number(received.bytes),
+        sentPackets: sent.packets,
+        sentBytes: sent.bytes,
+        receivedPackets: received.packets,
+        receivedBytes: received.bytes,
       });
     }
   },

@@ -83,6 +83,7 @@ export type event = {
 const layout: SkeletonLayout = {
   version: 1,
   name: "execsnoop",
+  int64: "number",
   maps: [
     ["events", "events", "ringbuf", "bytes[0]", "bytes[0]"],
     ["bss", ".bss", "array", "bytes[4]", ""],

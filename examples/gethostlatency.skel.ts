@@ -71,7 +71,7 @@ export interface GethostlatencyBpfBss {
 /** `struct lookup`, 264 bytes. */
 export type lookup = {
   /** Offset 0, 8 bytes: `__u64 since` */
-  readonly since: bigint;
+  readonly since: number;
   /** Offset 8, 256 bytes: `char host[256]` */
   readonly host: string;
 };
@@ -79,7 +79,7 @@ export type lookup = {
 /** `struct event`, 288 bytes. */
 export type event = {
   /** Offset 0, 8 bytes: `__u64 nanoseconds` */
-  readonly nanoseconds: bigint;
+  readonly nanoseconds: number;
   /** Offset 8, 4 bytes: `__u32 pid` */
   readonly pid: number;
   /** Offset 12, 4 bytes: `__s32 error` */
@@ -94,6 +94,7 @@ export type event = {
 const layout: SkeletonLayout = {
   version: 1,
   name: "gethostlatency",
+  int64: "number",
   maps: [
     ["lookups", "lookups", "hash", "u32", "struct#5d0896eed6b1b7da"],
     ["events", "events", "ringbuf", "bytes[0]", "bytes[0]"],

@@ -17,7 +17,7 @@ await command(
     ready("tracing getaddrinfo() of the C library");
 
     for await (const { nanoseconds, error, ...rest } of events.events({ signal })) {
-      print({ ...rest, ms: Number(nanoseconds / 1000n) / 1000, result: error === 0 ? "found" : error });
+      print({ ...rest, ms: nanoseconds / 1e6, result: error === 0 ? "found" : error });
     }
   },
 );

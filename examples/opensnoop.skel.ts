@@ -86,9 +86,9 @@ export interface OpensnoopBpfBss {
 /** `struct call`, 16 bytes. */
 export type call = {
   /** Offset 0, 8 bytes: `__u64 path` */
-  readonly path: bigint;
+  readonly path: number;
   /** Offset 8, 8 bytes: `__u64 flags` */
-  readonly flags: bigint;
+  readonly flags: number;
 };
 
 /** `struct event`, 288 bytes. */
@@ -111,6 +111,7 @@ export type event = {
 const layout: SkeletonLayout = {
   version: 1,
   name: "opensnoop",
+  int64: "number",
   maps: [
     ["calls", "calls", "hash", "u32", "struct#320dfe6d9e9cb542"],
     ["events", "events", "ringbuf", "bytes[0]", "bytes[0]"],

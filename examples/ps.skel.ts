@@ -64,7 +64,7 @@ export interface PsBpfBss {
 /** `struct process`, 48 bytes. */
 export type process = {
   /** Offset 0, 8 bytes: `__u64 started` */
-  readonly started: bigint;
+  readonly started: number;
   /** Offset 8, 4 bytes: `__u32 pid` */
   readonly pid: number;
   /** Offset 12, 4 bytes: `__u32 ppid` */
@@ -83,6 +83,7 @@ export type process = {
 const layout: SkeletonLayout = {
   version: 1,
   name: "ps",
+  int64: "number",
   maps: [
     ["bss", ".bss", "array", "bytes[4]", ""],
   ],

@@ -21,7 +21,7 @@ await command(
     ready("listing processes");
 
     for (const { kernel, started, ...rest } of processes.records<process>({ type: "process" })) {
-      const seconds = Math.round(uptime() - Number(started) / 1e9);
+      const seconds = Math.round(uptime() - started / 1e9);
       if (!kernel || options.kernel) print({ ...rest, seconds });
     }
   },

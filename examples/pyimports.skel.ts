@@ -51,7 +51,7 @@ export interface PyimportsBpfMaps {
   /** ringbuf, 262144 bytes */
   readonly events: BpfMap<never, never>;
   /** hash: keys of 8 bytes, values of 4 bytes, 1024 entries */
-  readonly __bpf_usdt_ip_to_spec_id: BpfMap<bigint, number>;
+  readonly __bpf_usdt_ip_to_spec_id: BpfMap<number, number>;
   /** The section .rodata, 520 bytes */
   readonly rodata: BpfMap<Uint8Array, Uint8Array>;
   /** The section .bss, 8 bytes */
@@ -92,7 +92,7 @@ export type __bpf_usdt_spec = {
   /** Offset 0, 192 bytes: `struct __bpf_usdt_arg_spec args[12]` */
   readonly args: readonly __bpf_usdt_arg_spec[];
   /** Offset 192, 8 bytes: `__u64 usdt_cookie` */
-  readonly usdt_cookie: bigint;
+  readonly usdt_cookie: number;
   /** Offset 200, 2 bytes: `short arg_cnt` */
   readonly arg_cnt: number;
 };
@@ -100,7 +100,7 @@ export type __bpf_usdt_spec = {
 /** `struct __bpf_usdt_arg_spec`, 16 bytes. */
 export type __bpf_usdt_arg_spec = {
   /** Offset 0, 8 bytes: `__u64 val_off` */
-  readonly val_off: bigint;
+  readonly val_off: number;
   /** Offset 8, 4 bytes: `enum __bpf_usdt_arg_type arg_type` */
   readonly arg_type: __bpf_usdt_arg_type;
   /** Offset 12, 2 bytes: `short reg_off` */
@@ -124,13 +124,13 @@ export type thread = {
   /** Offset 0, 4 bytes: `__u32 depth` */
   readonly depth: number;
   /** Offset 8, 512 bytes: `__u64 since[64]` */
-  readonly since: readonly bigint[];
+  readonly since: readonly number[];
 };
 
 /** `struct event`, 152 bytes. */
 export type event = {
   /** Offset 0, 8 bytes: `__u64 nanoseconds` */
-  readonly nanoseconds: bigint;
+  readonly nanoseconds: number;
   /** Offset 8, 4 bytes: `__u32 pid` */
   readonly pid: number;
   /** Offset 12, 4 bytes: `__s32 depth` */
@@ -145,6 +145,7 @@ export type event = {
 const layout: SkeletonLayout = {
   version: 1,
   name: "pyimports",
+  int64: "number",
   maps: [
     ["__bpf_usdt_specs", "__bpf_usdt_specs", "array", "s32", "struct#5ccac2fd4d273215"],
     ["threads", "threads", "hash", "u32", "struct#ebc8879f4c0adde4"],

@@ -27,7 +27,7 @@ await command(
     ready("tracing imports of Python");
 
     for await (const { pid, depth, found, module, nanoseconds } of events.events({ signal })) {
-      const ms = Number(nanoseconds / 1000n) / 1000;
+      const ms = nanoseconds / 1e6;
       print({ pid, ms, depth, found, module: `${"  ".repeat(depth)}${module}${found ? "" : " (not found)"}` });
     }
   },

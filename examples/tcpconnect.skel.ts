@@ -40,7 +40,7 @@ export class TcpconnectBpf extends Skeleton<TcpconnectBpfMaps, TcpconnectBpfProg
 /** The maps of TcpconnectBpf. */
 export interface TcpconnectBpfMaps {
   /** hash: keys of 8 bytes, values of 32 bytes, 16384 entries */
-  readonly attempts: BpfMap<bigint, attempt>;
+  readonly attempts: BpfMap<number, attempt>;
   /** ringbuf, 1048576 bytes */
   readonly events: BpfMap<never, never>;
   /** The section .bss, 8 bytes */
@@ -68,7 +68,7 @@ export interface TcpconnectBpfBss {
 /** `struct attempt`, 32 bytes. */
 export type attempt = {
   /** Offset 0, 8 bytes: `__u64 since` */
-  readonly since: bigint;
+  readonly since: number;
   /** Offset 8, 4 bytes: `__u32 pid` */
   readonly pid: number;
   /** Offset 12, 16 bytes: `char comm[16]` */
@@ -78,7 +78,7 @@ export type attempt = {
 /** `struct event`, 48 bytes. */
 export type event = {
   /** Offset 0, 8 bytes: `__u64 nanoseconds` */
-  readonly nanoseconds: bigint;
+  readonly nanoseconds: number;
   /** Offset 8, 4 bytes: `__u32 pid` */
   readonly pid: number;
   /** Offset 12, 1 byte: `_Bool connected` */
@@ -97,6 +97,7 @@ export type event = {
 const layout: SkeletonLayout = {
   version: 1,
   name: "tcpconnect",
+  int64: "number",
   maps: [
     ["attempts", "attempts", "hash", "u64", "struct#19b5eb5eb78cb502"],
     ["events", "events", "ringbuf", "bytes[0]", "bytes[0]"],

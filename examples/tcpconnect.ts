@@ -17,9 +17,8 @@ await command(
     ready("tracing TCP connections");
 
     for await (const { pid, comm, address, ipv6, port, nanoseconds, connected } of events.events({ signal })) {
-      const ms = Number(nanoseconds / 1000n) / 1000;
       const outcome = connected ? "connected" : "failed";
-      print({ pid, comm, address: (ipv6 ? ipv6Text : ipv4Text)(address), port, ms, outcome });
+      print({ pid, comm, address: (ipv6 ? ipv6Text : ipv4Text)(address), port, ms: nanoseconds / 1e6, outcome });
     }
   },
 );

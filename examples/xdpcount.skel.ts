@@ -60,15 +60,16 @@ export type kind = {
 /** `struct traffic`, 16 bytes. */
 export type traffic = {
   /** Offset 0, 8 bytes: `__u64 packets` */
-  readonly packets: bigint;
+  readonly packets: number;
   /** Offset 8, 8 bytes: `__u64 bytes` */
-  readonly bytes: bigint;
+  readonly bytes: number;
 };
 
 // What the code above relies on; open() compares it with the object.
 const layout: SkeletonLayout = {
   version: 1,
   name: "xdpcount",
+  int64: "number",
   maps: [
     ["traffic", "traffic", "percpu_hash", "struct#f1c5372ea612c8b4", "struct#15505ef900d28596"],
   ],

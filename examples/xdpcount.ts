@@ -37,8 +37,8 @@ await command(
     for await (const _ of every(options.interval ?? 1)) {
       const time = new Date().toTimeString().slice(0, 8);
       for (const [kind, ofEachCpu] of skel.maps.traffic) {
-        const packets = ofEachCpu.reduce((sum, cpu) => sum + Number(cpu.packets), 0);
-        const bytes = ofEachCpu.reduce((sum, cpu) => sum + Number(cpu.bytes), 0);
+        const packets = ofEachCpu.reduce((sum, cpu) => sum + cpu.packets, 0);
+        const bytes = ofEachCpu.reduce((sum, cpu) => sum + cpu.bytes, 0);
         print({ time, protocol: protocolName(kind), packets, bytes });
       }
     }

@@ -1,4 +1,4 @@
-// Writes examples/*.skel.ts from examples/*.bpf.o, as `bpfkit gen skeleton --external` does; the last step of `npm run fixtures`.
+// Writes examples/*.skel.ts from examples/*.bpf.o, as `bpfkit gen skeleton --external --int64 number` does; the last step of `npm run fixtures`.
 
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { argv } from "node:process";
@@ -18,6 +18,8 @@ export function exampleSkeletons(): { readonly path: string; readonly text: stri
       name,
       source: `${name}.bpf.o`,
       types,
+      // Counts and times; addresses are longer than a number is exact.
+      int64: name === "profile" ? "bigint" : "number",
       object: { external: `./${name}.bpf.o` },
     });
     return { path: `examples/${name}.skel.ts`, text };

@@ -1,10 +1,10 @@
 // Iterators: programs that the kernel runs for each of its objects of a kind whenever somebody reads (libbpf.md 1.5).
 
 import { createReadStream, type ReadStream } from "node:fs";
-import { type Btf, type BtfValue, recordCodec } from "../btf/index.js";
+import { type BtfValue, recordCodec } from "../btf/index.js";
 import { ArgumentError, ValueError } from "../errors.js";
 import { AttachType } from "../object/index.js";
-import type { ProgramHandle } from "../program/index.js";
+import type { ObjectTypes, ProgramHandle } from "../program/index.js";
 import { type FdLike, type FileDescriptor, fdNumber, iterCreate, linkCreate, readFdToEnd } from "../syscall/index.js";
 import { explainAttach } from "./attach-error.js";
 import { BpfLink, type LinkParts } from "./link.js";
@@ -31,20 +31,20 @@ export interface IterOptions {
 export interface IterRecordOptions {
   /** Name of the C type of every record (struct, union or typedef) in the object's BTF. */
   type: string;
-  /** 64-bit integers as `bigint` (default), or as `number`, exact up to 2^53. */
+  /** 64-bit integers as `bigint`, or as `number`, exact up to 2^53; by default as the object was opened. */
   int64?: "bigint" | "number";
 }
 
 /** An attached iterator: reading runs it. */
 export class IterLink extends BpfLink {
   readonly #link: FileDescriptor;
-  readonly #btf: Btf | undefined;
+  readonly #types: ObjectTypes;
 
   /** @internal */
-  constructor(parts: LinkParts & { readonly link: FileDescriptor; readonly btf: Btf | undefined }) {
+  constructor(parts: LinkParts & { readonly link: FileDescriptor; readonly types: ObjectTypes }) {
     super(parts);
     this.#link = parts.link;
-    this.#btf = parts.btf;
+    this.#types = parts.types;
   }
 
   /**
@@ -75,9 +75,9 @@ export class IterLink extends BpfLink {
    *
    * @throws as {@link open}; BtfError when the object has no such type; ValueError when the program wrote something else
    */
-  records<T = BtfValue>({ type, int64 = "bigint" }: IterRecordOptions): T[] {
+  records<T = BtfValue>({ type, int64 = this.#types.int64 }: IterRecordOptions): T[] {
     const where = { program: this.program };
-    const { decode, size, flexible } = recordCodec(this.#btf, type, { int64 }, where);
+    const { decode, size, flexible } = recordCodec(this.#types.btf, type, { int64 }, where);
     const bytes = this.read();
     if (size === 0 || flexible || bytes.length % size !== 0) {
       const reason =
@@ -107,7 +107,7 @@ export function attachIter(program: ProgramHandle, options: IterOptions = {}): I
     const info = iterInfo(options, group);
     const base = { program: program.descriptor, attachType: AttachType.trace_iter };
     const link = linkCreate(info === undefined ? base : { ...base, family: "iter", info });
-    return new IterLink({ kind: "iter", program: program.name, target, link, btf: program.btf });
+    return new IterLink({ kind: "iter", program: program.name, target, link, types: program.types });
   };
   const { map, cgroup, tid, pid } = options;
   const since =

@@ -47,7 +47,7 @@ export class BpfObject extends ObjectParts implements Disposable {
     this.file = file;
     for (const program of spec.programs) handlers.claim(program);
     const owner = {
-      btf: spec.btf,
+      types: { btf: spec.btf, int64: input.int64 },
       attacher: (program: BpfProgram) => handlers.attacher(program.spec),
       map: (name: string) => this.maps.find((map) => map.name === name),
       clone: (program: BpfProgram, options: CloneOptions) => cloneSteps(this.#cloneable(), program, options, owner),

@@ -1,7 +1,6 @@
 // A program of an object with everything a user does to it: the declaration and descriptor of the floor below, and
 // attaching.
 
-import type { Btf } from "../btf/index.js";
 import { ArgumentError, addLocation, SystemCallError, UnsupportedError } from "../errors.js";
 import {
   attachCgroup,
@@ -52,7 +51,7 @@ import {
 } from "../link/index.js";
 import type { BpfMap } from "../map/index.js";
 import type { AttachTypeName, ProgramSpec } from "../object/index.js";
-import { type LoadSteps, ProgramHandle, type ProgramTarget } from "../program/index.js";
+import { type LoadSteps, type ObjectTypes, ProgramHandle, type ProgramTarget } from "../program/index.js";
 import { Errno, type FdLike, progAssocStructOps } from "../syscall/index.js";
 import { runInPlace } from "./steps.js";
 
@@ -76,8 +75,7 @@ export interface CloneOptions {
 
 /** @internal What a program asks of its object. */
 export interface ProgramOwner {
-  /** The object's types. */
-  readonly btf: Btf | undefined;
+  readonly types: ObjectTypes;
   /** How a handler of the user's attaches a program; undefined for sections that bpfkit knows. */
   attacher(program: BpfProgram): ((program: BpfProgram) => BpfLink | undefined) | undefined;
   /** A map of the object. */
@@ -99,7 +97,7 @@ export class BpfProgram extends ProgramHandle {
 
   /** @internal */
   constructor(spec: ProgramSpec, file: string, owner: ProgramOwner) {
-    super(spec, file, owner.btf);
+    super(spec, file, owner.types);
     this.#owner = owner;
   }
 

@@ -28,6 +28,12 @@ export interface AttachTargetOptions {
 /** The types that attach to a function by its BTF id. */
 const targetTypes: ReadonlySet<number> = new Set([ProgramType.tracing, ProgramType.ext, ProgramType.lsm]);
 
+/** The object's type information, and what it was opened to decode 64-bit integers to. */
+export interface ObjectTypes {
+  readonly btf: Btf | undefined;
+  readonly int64: "bigint" | "number";
+}
+
 /** How far the program has come. */
 type Phase = "open" | "prepared" | "loaded" | "closed";
 
@@ -35,7 +41,7 @@ type Phase = "open" | "prepared" | "loaded" | "closed";
 export class ProgramDeclaration {
   readonly #spec: ProgramSpec;
   readonly #file: string;
-  readonly #btf: Btf | undefined;
+  readonly #types: ObjectTypes;
   /** Once relocated: what is loaded, or was. */
   #code: ProgramCode | undefined;
   #phase: Phase = "open";
@@ -46,10 +52,10 @@ export class ProgramDeclaration {
   #targetProgram: { readonly fd: FileDescriptor; readonly id: number } | undefined;
 
   /** @internal */
-  constructor(spec: ProgramSpec, file: string, btf: Btf | undefined) {
+  constructor(spec: ProgramSpec, file: string, types: ObjectTypes) {
     this.#spec = spec;
     this.#file = file;
-    this.#btf = btf;
+    this.#types = types;
   }
 
   /** @internal The declaration, for the loader. */
@@ -74,7 +80,12 @@ export class ProgramDeclaration {
 
   /** The object's type information; undefined when it has none. */
   get btf(): Btf | undefined {
-    return this.#btf;
+    return this.#types.btf;
+  }
+
+  /** @internal The same, and how values of its types are decoded. */
+  get types(): ObjectTypes {
+    return this.#types;
   }
 
   /** The row of the SEC() table that the section name matches, if any, unless the type was changed. */

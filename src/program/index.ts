@@ -1,7 +1,7 @@
 // The program room's public names: programs as declared and as loaded, and why one was refused.
 
 export type { FuncInfo, LineInfo } from "./code.js";
-export type { AttachTargetOptions } from "./declaration.js";
+export type { AttachTargetOptions, ObjectTypes } from "./declaration.js";
 export { ProgramHandle } from "./handle.js";
 export {
   checkLogSize,
