@@ -32,6 +32,7 @@ import {
   tryProgramWithLog,
   withProgram,
 } from "./experiments.js";
+import { perfUnit } from "./perf-units.js";
 import { Attach, MapKind, MMAPABLE, Program } from "./uapi.js";
 
 /** Helper numbers (UAPI enum bpf_func_id). */
@@ -227,10 +228,10 @@ export function probeSyscallWrapper(): Answer {
   const prefix = wrapperPrefixes[process.arch];
   if (prefix === undefined) return false;
   const symbol = `__${prefix}_sys_bpf`;
-  const type = Number(readTextFile("/sys/bus/event_source/devices/kprobe/type"));
-  if (Number.isInteger(type) && type > 0) {
+  const unit = perfUnit("kprobe");
+  if (unit !== undefined) {
     try {
-      perfEventOpen({ type, config: 0, config1: symbol, disabled: true }).close();
+      perfEventOpen({ type: unit.type, config: 0, config1: symbol, disabled: true }).close();
       return true;
     } catch (error) {
       if (!(error instanceof SystemCallError)) throw error;

@@ -3,7 +3,7 @@
 export { loadKernelBtf } from "./btf.js";
 export { readBtfBytes, readBtfFile } from "./btf-source.js";
 export { type FeatureName, featureTable, kernelHas, knownMissing } from "./features.js";
-export { readKernelSymbols } from "./kallsyms.js";
+export { kernelFunctionNames, readKernelSymbols } from "./kallsyms.js";
 export { type KconfigValues, kconfigPaths, parseKconfig, readKconfig } from "./kconfig.js";
 export { kernelName } from "./kernel-name.js";
 export { raiseMemlock, withMemlock } from "./memlock.js";

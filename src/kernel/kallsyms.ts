@@ -2,6 +2,7 @@
 // that lines are told apart by bytes and only names that may be wanted become strings.
 
 import { readFileSync } from "node:fs";
+import { readTextFile } from "../syscall/index.js";
 
 const KALLSYMS = "/proc/kallsyms";
 /** What the kernel prints; anything else before a name is no line of its. */
@@ -26,6 +27,14 @@ export interface KernelSymbols {
  */
 export function readKernelSymbols(wanted: Iterable<string>): KernelSymbols {
   return parseKernelSymbols(readFileSync(KALLSYMS), wanted);
+}
+
+/** Names of the kernel's functions, for messages; none where they cannot be read. */
+export function* kernelFunctionNames(): Generator<string> {
+  for (const line of readTextFile(KALLSYMS)?.split("\n") ?? []) {
+    const [, type = "", name = ""] = line.split(/[ \t]/, 3);
+    if (type === "t" || type === "T") yield name;
+  }
 }
 
 /**

@@ -1,8 +1,8 @@
 // The kernel functions that probes can be put on, by tracefs: some fifty thousand lines, once for each pattern.
 
-import { readFileSync } from "node:fs";
 import { UnsupportedError } from "../errors.js";
 import { matchesGlob } from "../glob.js";
+import { readKernelSymbols } from "./kallsyms.js";
 import { withTraceFs } from "./tracefs.js";
 
 /** A function that can be probed. */
@@ -53,10 +53,6 @@ export function parseTraceable(text: string, pattern: string, addresses: boolean
  */
 function knownOnce(functions: readonly TraceableFunction[]): TraceableFunction[] {
   const wanted = new Map(functions.map((each) => [each.name, each]));
-  const known = new Set<string>();
-  for (const line of readFileSync("/proc/kallsyms", "latin1").split("\n")) {
-    const name = line.slice(line.indexOf(" ") + 3).split("\t", 1)[0] ?? "";
-    if (wanted.has(name)) known.add(name);
-  }
-  return [...wanted.values()].filter(({ name }) => known.has(name));
+  const { addresses } = readKernelSymbols(wanted.keys());
+  return [...wanted.values()].filter(({ name }) => addresses.has(name));
 }

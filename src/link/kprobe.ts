@@ -1,8 +1,7 @@
 // Probes on kernel functions, one at a time: kprobes, kretprobes, and system calls by name (libbpf.md 1.5, 2.3).
 
-import { readFileSync } from "node:fs";
 import { ArgumentError, NotFoundError, SystemCallError, UnsupportedError } from "../errors.js";
-import { perfUnit, syscallSymbol } from "../kernel/index.js";
+import { kernelFunctionNames, perfUnit, syscallSymbol } from "../kernel/index.js";
 import { didYouMean } from "../near-names.js";
 import type { ProgramHandle } from "../program/index.js";
 import { type FileDescriptor, perfEventOpen } from "../syscall/index.js";
@@ -113,24 +112,10 @@ function openKprobe(
 /** ENOENT of a perf event says nothing of names. */
 function missingFunction(error: unknown, name: string, program: ProgramHandle): unknown {
   if (!(error instanceof SystemCallError) || error.errnoName !== "ENOENT") return error;
-  return new NotFoundError(`the kernel has no function ${name}${didYouMean(name, kernelFunctions())}`, {
+  return new NotFoundError(`the kernel has no function ${name}${didYouMean(name, kernelFunctionNames())}`, {
     file: program.file,
     program: program.name,
     hint: "it may be inlined, or in a module that is not loaded",
     cause: error,
   });
-}
-
-/** Names of functions; nothing where they cannot be read. */
-function* kernelFunctions(): Generator<string> {
-  let text: string;
-  try {
-    text = readFileSync("/proc/kallsyms", "latin1");
-  } catch {
-    return;
-  }
-  for (const line of text.split("\n")) {
-    const [, type = "", name = ""] = line.split(/[ \t]/, 3);
-    if (type === "t" || type === "T") yield name;
-  }
 }

@@ -78,6 +78,19 @@ kernelDescribe("queryPrograms", { needs: ["array_mmap", "netns"] }, () => {
     );
   });
 
+  kernelIt("a network namespace: the flow dissector", { needs: ["netns"] }, async () => {
+    await withPrograms(["dissect"], (obj) =>
+      withLoopback(() => {
+        const ask = () => queryPrograms({ netns: "/proc/thread-self/ns/net", hook: "flow_dissector" }).programs;
+        expect(ask()).toEqual([]);
+        const link = obj.program("dissect").attachNetns();
+        expect(ask()).toMatchObject([{ id: idOf(obj, "dissect"), name: "dissect" }]);
+        link.close();
+        expect(ask()).toEqual([]);
+      }),
+    );
+  });
+
   kernelIt("what cannot be asked", { needs: ["tcx"] }, () => {
     withLoopback(() => {
       expect(() => queryPrograms({ hook: "tcx_ingress" })).toThrow(ArgumentError);

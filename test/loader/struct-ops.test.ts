@@ -1,7 +1,7 @@
 // struct_ops by its effect: a TCP congestion control that connections in a namespace of the test's own choose by name.
 
 import { afterEach, describe, expect, it } from "vitest";
-import { BpfMap, BpfObject, SystemCallError } from "../../src/index.js";
+import { BpfLink, BpfMap, BpfObject, SystemCallError } from "../../src/index.js";
 import { mapInfo, objectIds } from "../../src/syscall/index.js";
 import { eventually, fixturePath, withLoaded } from "../support/fixtures.js";
 import { kernelDescribe, kernelIt } from "../support/needs.js";
@@ -203,7 +203,13 @@ kernelDescribe("struct_ops with links", { needs: ["struct_ops_link", "netns"] },
         using link = obj.map("linked").attachStructOps();
         expect(tcp.connect("bpfkit_linked")).toBe("bpfkit_linked");
         expect(obj.bss).toMatchObject({ first_inits: 1n, second_inits: 0n });
+        const told = { kind: "struct_ops", mapId: obj.map("linked").info().id, progId: 0 };
+        expect(link.info()).toMatchObject(told);
+        using found = BpfLink.openById(link.info().id);
+        expect([found.kind, found.target]).toEqual(["struct_ops", `struct_ops of map ${told.mapId}`]);
+        found.close();
         link.updateMap(obj.map("replacement"));
+        expect(link.info()).toMatchObject({ mapId: obj.map("replacement").info().id });
         expect(tcp.connect("bpfkit_linked")).toBe("bpfkit_linked");
         expect(obj.bss).toMatchObject({ first_inits: 1n, second_inits: 1n });
         link.close();

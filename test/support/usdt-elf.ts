@@ -1,6 +1,6 @@
 // Executables with USDT probes, as small as can be: both classes and byte orders, a segment of code and one of data.
 
-import { type ElfForm, ElfWriter } from "./elf-writer.js";
+import { type ElfForm, ElfWriter, sizesOf } from "./elf-writer.js";
 
 /** A note; numbers as the linker writes them. */
 export interface NoteSpec {
@@ -25,31 +25,16 @@ export function usdtElf(notes: readonly NoteSpec[], form: ElfForm = {}): Uint8Ar
   const texts = notes.map(({ provider, name, args = "" }) => utf8(`${provider}\0${name}\0${args}\0`));
   const noteSize = (text: Uint8Array): number => 12 + 8 + align4(3 * word + text.length);
   const names = utf8("\0.note.stapsdt\0.stapsdt.base\0.shstrtab\0");
-  const [headerSize, segmentSize, sectionSize] = wide ? [64, 56, 64] : [52, 32, 40];
   const notesAt = 0x400;
   const notesSize = texts.reduce((sum, text) => sum + noteSize(text), 0);
   const namesAt = notesAt + notesSize;
   const sectionsAt = namesAt + names.length;
-  const out = new ElfWriter(sectionsAt + 4 * sectionSize, 3, form);
+  const out = new ElfWriter(sectionsAt + 4 * sizesOf(wide).section, 3, form);
 
-  out.word(wide ? 32 : 28, headerSize);
-  out.word(wide ? 40 : 32, sectionsAt);
-  out.u16(wide ? 54 : 42, segmentSize);
-  out.u16(wide ? 56 : 44, 2);
-  out.u16(wide ? 58 : 46, sectionSize);
-  out.u16(wide ? 60 : 48, 4);
-  out.u16(wide ? 62 : 50, 3);
-
+  out.tables({ sectionsAt, sections: 4, names: 3, segments: 2 });
   const { code, codeAt, data, dataAt, size, base } = usdtPlaces;
-  for (const [index, [flags, offset, address]] of [[5, codeAt, code] as const, [6, dataAt, data] as const].entries()) {
-    const at = headerSize + index * segmentSize;
-    out.u32(at, 1);
-    out.u32(at + (wide ? 4 : 24), flags);
-    out.word(at + (wide ? 8 : 4), offset);
-    out.word(at + (wide ? 16 : 8), address);
-    out.word(at + (wide ? 32 : 16), size);
-    out.word(at + (wide ? 40 : 20), size);
-  }
+  out.segment(0, { flags: 5, offset: codeAt, address: code, size });
+  out.segment(1, { flags: 6, offset: dataAt, address: data, size });
 
   let at = notesAt;
   for (const [index, { location, semaphore = 0, base: noted = 0, owner = "stapsdt", type = 3 }] of notes.entries()) {
@@ -64,20 +49,9 @@ export function usdtElf(notes: readonly NoteSpec[], form: ElfForm = {}): Uint8Ar
   }
   out.file.set(names, namesAt);
 
-  /** Name, type, address, offset and size of sections 1 to 3. */
-  const sections = [
-    [1, 7, 0, notesAt, notesSize],
-    [15, 1, base, codeAt + base - code, 1],
-    [29, 3, 0, namesAt, names.length],
-  ] as const;
-  for (const [index, [name, type, address, offset, length]] of sections.entries()) {
-    const entry = sectionsAt + (index + 1) * sectionSize;
-    out.u32(entry, name);
-    out.u32(entry + 4, type);
-    out.word(entry + (wide ? 16 : 12), address);
-    out.word(entry + (wide ? 24 : 16), offset);
-    out.word(entry + (wide ? 32 : 20), length);
-  }
+  out.section(sectionsAt, 1, { name: 1, type: 7, offset: notesAt, size: notesSize });
+  out.section(sectionsAt, 2, { name: 15, type: 1, address: base, offset: codeAt + base - code, size: 1 });
+  out.section(sectionsAt, 3, { name: 29, type: 3, offset: namesAt, size: names.length });
   return out.file;
 }
 
