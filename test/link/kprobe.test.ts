@@ -2,36 +2,20 @@
 
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
-import { type BpfObject, NotFoundError } from "../../src/index.js";
-import { withTraceFs } from "../../src/kernel/index.js";
+import { NotFoundError } from "../../src/index.js";
 import { call } from "../support/features/calls.js";
 import { getpgidFunction } from "../support/features/kernel-types.js";
-import { withLoaded } from "../support/fixtures.js";
 import { kernelDescribe, kernelIt } from "../support/needs.js";
+import { ProbeFixture } from "../support/probes.js";
 
-const only =
-  (...names: string[]) =>
-  (obj: BpfObject): void => {
-    for (const program of obj.programs) program.autoload = names.includes(program.name);
-    obj.rodata.target_pid = process.pid;
-  };
-
-/** How much a counter grows by three calls. */
-function growth(obj: BpfObject, counter: string): bigint {
-  const before = obj.bss[counter] as bigint;
-  for (let i = 0; i < 3; i++) call("getpgid", process.pid);
-  return (obj.bss[counter] as bigint) - before;
-}
-
-/** Names of probes in tracefs that this process made. */
-const ownTraceEvents = (): string[] =>
-  withTraceFs((files) => files.list("events/kprobes") ?? []).filter((name) =>
-    name.startsWith(`bpfkit_${process.pid}_`),
-  );
+const fixture = new ProbeFixture("kprobes", () => {
+  call("getpgid", process.pid);
+});
+const growth = fixture.growth.bind(fixture);
 
 kernelDescribe("kprobes", { needs: ["kprobe", "kretprobe", "array_mmap"] }, () => {
   it("run at entry and return of a function, until they are detached", async () => {
-    await withLoaded("kprobes", only("on_entry", "on_return"), (obj) => {
+    await fixture.load(["on_entry", "on_return"], (obj) => {
       const entry = obj.program("on_entry").attachKprobe(getpgidFunction);
       const ret = obj.program("on_return").attachKprobe(getpgidFunction, { return: true });
       expect(entry.kind).toBe("kprobe");
@@ -46,7 +30,7 @@ kernelDescribe("kprobes", { needs: ["kprobe", "kretprobe", "array_mmap"] }, () =
   });
 
   it("run for system calls by name, with their arguments", async () => {
-    await withLoaded("kprobes", only("on_syscall", "on_syscall_return"), (obj) => {
+    await fixture.load(["on_syscall", "on_syscall_return"], (obj) => {
       const links = obj.attach();
       expect(links.map(({ target }) => target)).toEqual([`kprobe ${getpgidFunction}`, `kretprobe ${getpgidFunction}`]);
       expect(growth(obj, "entries")).toBe(3n);
@@ -56,7 +40,7 @@ kernelDescribe("kprobes", { needs: ["kprobe", "kretprobe", "array_mmap"] }, () =
   });
 
   it("run at an address", async () => {
-    await withLoaded("kprobes", only("on_entry"), (obj) => {
+    await fixture.load(["on_entry"], (obj) => {
       const line = readFileSync("/proc/kallsyms", "latin1").match(
         new RegExp(`^([0-9a-f]+) T ${getpgidFunction}$`, "m"),
       );
@@ -71,7 +55,7 @@ kernelDescribe("kprobes", { needs: ["kprobe", "kretprobe", "array_mmap"] }, () =
     "tell the cookie, and what the kernel knows of the link",
     { needs: ["perf_link", "bpf_cookie"] },
     async () => {
-      await withLoaded("kprobes", only("on_entry_cookie"), (obj) => {
+      await fixture.load(["on_entry_cookie"], (obj) => {
         const program = obj.program("on_entry_cookie");
         const link = program.attachKprobe(getpgidFunction, { cookie: 0xfedc_ba98_7654_3210n });
         expect(growth(obj, "entries")).toBe(3n);
@@ -82,23 +66,14 @@ kernelDescribe("kprobes", { needs: ["kprobe", "kretprobe", "array_mmap"] }, () =
   );
 
   it("can be attached by ioctl and by tracefs, which is left as it was", async () => {
-    await withLoaded("kprobes", only("on_entry", "on_return"), (obj) => {
-      for (const mode of ["ioctl", "tracefs"] as const) {
-        const link = obj.program("on_entry").attachKprobe(getpgidFunction, { mode });
-        const ret = obj.program("on_return").attachKprobe(getpgidFunction, { mode, return: true });
-        expect(ownTraceEvents().length).toBe(mode === "tracefs" ? 2 : 0);
-        expect(growth(obj, "entries"), mode).toBe(3n);
-        expect(growth(obj, "returns"), mode).toBe(3n);
-        link.close();
-        ret.close();
-        expect(ownTraceEvents()).toEqual([]);
-        expect(growth(obj, "entries"), mode).toBe(0n);
-      }
-    });
+    await fixture.expectOlderModes((obj, mode) => [
+      obj.program("on_entry").attachKprobe(getpgidFunction, { mode }),
+      obj.program("on_return").attachKprobe(getpgidFunction, { mode, return: true }),
+    ]);
   });
 
   it("say which function does not exist, and which is meant", async () => {
-    await withLoaded("kprobes", only("on_entry", "on_nothing"), (obj) => {
+    await fixture.load(["on_entry", "on_nothing"], (obj) => {
       const program = obj.program("on_entry");
       const wrong = getpgidFunction.replace("pgid", "pgidd");
       expect(() => program.attachKprobe(wrong)).toThrow(NotFoundError);
@@ -107,25 +82,18 @@ kernelDescribe("kprobes", { needs: ["kprobe", "kretprobe", "array_mmap"] }, () =
       expect(() => program.attachKprobe(getpgidFunction, { offset: 8, return: true })).toThrow("has no offset");
       expect(() => program.attachKprobe(getpgidFunction, { offset: -1 })).toThrow("not an offset");
       expect(() => program.attachKprobe(getpgidFunction, { offset: 1 << 20 })).toThrow("kprobe");
-      expect(ownTraceEvents()).toEqual([]);
+      expect(fixture.traceEvents()).toEqual([]);
     });
   });
 });
 
 kernelDescribe("kprobes on many functions", { needs: ["kprobe_multi", "array_mmap"] }, () => {
   it("run for all that a pattern matches", async () => {
-    await withLoaded("kprobes", only("on_many", "on_many_returns"), (obj) => {
-      const links = obj.attach();
-      expect(links.map(({ kind }) => kind)).toEqual(["kprobe_multi", "kprobe_multi"]);
-      expect(growth(obj, "multi_entries")).toBe(3n);
-      expect(growth(obj, "multi_returns")).toBe(3n);
-      for (const link of links) link.close();
-      expect(growth(obj, "multi_entries")).toBe(0n);
-    });
+    await fixture.expectPattern("kprobe_multi");
   });
 
   it("take names with a cookie each, or addresses", async () => {
-    await withLoaded("kprobes", only("on_many"), (obj) => {
+    await fixture.load(["on_many"], (obj) => {
       const program = obj.program("on_many");
       const getpgrp = getpgidFunction.replace("getpgid", "getsid");
       const link = program.attachKprobeMulti([getpgrp, getpgidFunction], { cookies: [1n, 77n] });
@@ -141,13 +109,6 @@ kernelDescribe("kprobes on many functions", { needs: ["kprobe_multi", "array_mma
   });
 
   kernelIt("run at entry and return of a session, if the entry says so", { needs: ["kprobe_session"] }, async () => {
-    await withLoaded("kprobes", only("on_session"), (obj) => {
-      const [link] = obj.attach();
-      for (let i = 0; i < 4; i++) call("getpgid", process.pid);
-      expect(obj.bss.session_entries).toBe(4n);
-      expect(obj.bss.session_returns).toBe(2n);
-      link?.close();
-      expect(growth(obj, "session_entries")).toBe(0n);
-    });
+    await fixture.expectSession();
   });
 });

@@ -3,38 +3,26 @@
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { BinaryFunctions } from "../../src/elf/index.js";
-import { type BpfObject, NotFoundError } from "../../src/index.js";
-import { withTraceFs, withUserBinary } from "../../src/kernel/index.js";
-import { withLoaded } from "../support/fixtures.js";
+import { NotFoundError } from "../../src/index.js";
+import { withUserBinary } from "../../src/kernel/index.js";
 import { kernelDescribe, kernelIt } from "../support/needs.js";
-
-const only =
-  (...names: string[]) =>
-  (obj: BpfObject): void => {
-    for (const program of obj.programs) program.autoload = names.includes(program.name);
-    obj.rodata.target_pid = process.pid;
-  };
+import { ProbeFixture } from "../support/probes.js";
 
 /** The C library that this process runs. */
 const libc = /\S*\/libc\.so\.6$/m.exec(readFileSync("/proc/self/maps", "latin1"))?.[0] ?? "libc.so.6";
 const pid = process.pid;
 
-/** How much a counter grows by three calls of getppid(). */
-function growth(obj: BpfObject, counter: string): bigint {
-  const before = obj.bss[counter] as bigint;
-  for (let i = 0; i < 3; i++) expect(process.ppid).toBeGreaterThan(0);
-  return (obj.bss[counter] as bigint) - before;
-}
-
-const ownTraceEvents = (): string[] =>
-  withTraceFs((files) => files.list("events/uprobes") ?? []).filter((name) => name.startsWith(`bpfkit_${pid}_`));
+const fixture = new ProbeFixture("uprobes", () => {
+  expect(process.ppid).toBeGreaterThan(0);
+});
+const growth = fixture.growth.bind(fixture);
 
 const offsetOf = (name: string): number =>
   withUserBinary(libc, ({ source }) => new BinaryFunctions(source).find([name])[0]!);
 
 kernelDescribe("uprobes", { needs: ["uprobe", "array_mmap"] }, () => {
   it("run at entry and return of a function, until they are detached", async () => {
-    await withLoaded("uprobes", only("on_entry", "on_return"), (obj) => {
+    await fixture.load(["on_entry", "on_return"], (obj) => {
       const entry = obj.program("on_entry").attachUprobe({ binary: libc, symbol: "getppid", pid });
       const ret = obj.program("on_return").attachUprobe({ binary: libc, symbol: "getppid", pid: 0, return: true });
       expect([entry.kind, ret.target]).toEqual(["uprobe", `uretprobe ${libc}:getppid`]);
@@ -49,7 +37,7 @@ kernelDescribe("uprobes", { needs: ["uprobe", "array_mmap"] }, () => {
   });
 
   it("see arguments, and run at offsets, of the file and of a function", async () => {
-    await withLoaded("uprobes", only("on_entry"), (obj) => {
+    await fixture.load(["on_entry"], (obj) => {
       const program = obj.program("on_entry");
       {
         using link = program.attachUprobe({ binary: libc, symbol: "kill", pid });
@@ -67,14 +55,14 @@ kernelDescribe("uprobes", { needs: ["uprobe", "array_mmap"] }, () => {
   });
 
   it("of another process do not run here", async () => {
-    await withLoaded("uprobes", only("on_entry"), (obj) => {
+    await fixture.load(["on_entry"], (obj) => {
       using _ = obj.program("on_entry").attachUprobe({ binary: libc, symbol: "getppid", pid: process.ppid });
       expect(growth(obj, "entries")).toBe(0n);
     });
   });
 
   it("are attached by the section's name", async () => {
-    await withLoaded("uprobes", only("on_named", "on_named_return"), (obj) => {
+    await fixture.load(["on_named", "on_named_return"], (obj) => {
       const links = obj.attach();
       expect(links.map(({ target }) => target)).toEqual(["uprobe libc.so.6:getppid", "uretprobe libc.so.6:getppid"]);
       expect(growth(obj, "entries")).toBe(3n);
@@ -83,7 +71,7 @@ kernelDescribe("uprobes", { needs: ["uprobe", "array_mmap"] }, () => {
   });
 
   kernelIt("tell the cookie, and what the kernel knows", { needs: ["perf_link", "bpf_cookie"] }, async () => {
-    await withLoaded("uprobes", only("on_entry_cookie"), (obj) => {
+    await fixture.load(["on_entry_cookie"], (obj) => {
       const program = obj.program("on_entry_cookie");
       using link = program.attachUprobe({ binary: libc, symbol: "getppid", pid, cookie: 0xfedc_ba98_7654_3210n });
       expect(growth(obj, "entries")).toBe(3n);
@@ -93,25 +81,16 @@ kernelDescribe("uprobes", { needs: ["uprobe", "array_mmap"] }, () => {
   });
 
   kernelIt("can be attached by ioctl and by tracefs, which is left as it was", { needs: ["tracefs"] }, async () => {
-    await withLoaded("uprobes", only("on_entry", "on_return"), (obj) => {
-      for (const mode of ["ioctl", "tracefs"] as const) {
-        const place = { binary: libc, symbol: "getppid", pid, mode };
-        const link = obj.program("on_entry").attachUprobe(place);
-        const ret = obj.program("on_return").attachUprobe({ ...place, return: true });
-        expect(ownTraceEvents().length).toBe(mode === "tracefs" ? 2 : 0);
-        expect(growth(obj, "entries"), mode).toBe(3n);
-        expect(growth(obj, "returns"), mode).toBe(3n);
-        link.close();
-        ret.close();
-        expect(ownTraceEvents()).toEqual([]);
-        expect(growth(obj, "entries"), mode).toBe(0n);
-      }
-    });
+    const place = { binary: libc, symbol: "getppid", pid };
+    await fixture.expectOlderModes((obj, mode) => [
+      obj.program("on_entry").attachUprobe({ ...place, mode }),
+      obj.program("on_return").attachUprobe({ ...place, mode, return: true }),
+    ]);
   });
 
   it("say what does not exist, and what is meant", async () => {
     const programs = ["on_entry", "on_no_binary", "on_return_offset", "on_nothing"];
-    await withLoaded("uprobes", only(...programs), (obj) => {
+    await fixture.load(programs, (obj) => {
       const program = obj.program("on_entry");
       expect(() => program.attachUprobe({ binary: libc, symbol: "getpppid" })).toThrow(NotFoundError);
       expect(() => program.attachUprobe({ binary: libc, symbol: "getpppid" })).toThrow(/did you mean .*getppid/);
@@ -132,7 +111,7 @@ kernelDescribe("uprobes", { needs: ["uprobe", "array_mmap"] }, () => {
 
 kernelDescribe("uprobes on many functions, one event each", { needs: ["uprobe", "perf_link", "bpf_cookie"] }, () => {
   it("are one attachment", async () => {
-    await withLoaded("uprobes", only("on_entry_cookie"), (obj) => {
+    await fixture.load(["on_entry_cookie"], (obj) => {
       const program = obj.program("on_entry_cookie");
       const link = program.attachUprobeMulti({ binary: libc, symbols: ["getppid", "kill"], cookies: [1n, 50n], pid });
       expect(link.kind).toBe("uprobe_multi");
@@ -147,18 +126,11 @@ kernelDescribe("uprobes on many functions, one event each", { needs: ["uprobe", 
 
 kernelDescribe("uprobes on many functions", { needs: ["uprobe_multi", "array_mmap"] }, () => {
   it("run for all that a pattern matches", async () => {
-    await withLoaded("uprobes", only("on_many", "on_many_returns"), (obj) => {
-      const links = obj.attach();
-      expect(links.map(({ kind }) => kind)).toEqual(["uprobe_multi", "uprobe_multi"]);
-      expect(growth(obj, "multi_entries")).toBe(3n);
-      expect(growth(obj, "multi_returns")).toBe(3n);
-      for (const link of links) link.close();
-      expect(growth(obj, "multi_entries")).toBe(0n);
-    });
+    await fixture.expectPattern("uprobe_multi");
   });
 
   it("take names or offsets with a cookie each", async () => {
-    await withLoaded("uprobes", only("on_many"), (obj) => {
+    await fixture.load(["on_many"], (obj) => {
       const program = obj.program("on_many");
       const cookies = [7n, 1000n];
       for (const where of [{ symbols: ["getppid", "kill"] }, { offsets: [offsetOf("getppid"), offsetOf("kill")] }]) {
@@ -182,13 +154,6 @@ kernelDescribe("uprobes on many functions", { needs: ["uprobe_multi", "array_mma
   });
 
   kernelIt("run at entry and return of a session, if the entry says so", { needs: ["uprobe_session"] }, async () => {
-    await withLoaded("uprobes", only("on_session"), (obj) => {
-      const [link] = obj.attach();
-      for (let i = 0; i < 4; i++) expect(process.ppid).toBeGreaterThan(0);
-      expect(obj.bss.session_entries).toBe(4n);
-      expect(obj.bss.session_returns).toBe(2n);
-      link?.close();
-      expect(growth(obj, "session_entries")).toBe(0n);
-    });
+    await fixture.expectSession();
   });
 });
