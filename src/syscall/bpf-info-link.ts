@@ -77,6 +77,8 @@ export type LinkDetails =
             readonly path: string;
             readonly offset: number;
             readonly cookie: bigint;
+            /** File offset of the counter that the probe raises; 0 for none, and before Linux 6.16. */
+            readonly refCtrOffset: bigint;
           }
         | {
             readonly kind: "kprobe" | "kretprobe";
@@ -236,8 +238,8 @@ function readPerfEvent(link: FdLike): LinkDetails {
     case "uprobe":
     case "uretprobe": {
       const info = readInfo(link, "link", layouts.uprobe, { file_name: name, name_len: name.length });
-      const [offset, cookie] = [info.u32("offset"), info.u64("cookie")];
-      return { kind: "perf_event", event: { kind, path: textOf(name), offset, cookie } };
+      const [offset, cookie, refCtrOffset] = [info.u32("offset"), info.u64("cookie"), info.u64("ref_ctr_offset")];
+      return { kind: "perf_event", event: { kind, path: textOf(name), offset, cookie, refCtrOffset } };
     }
     case "kprobe":
     case "kretprobe": {

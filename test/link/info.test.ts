@@ -46,9 +46,17 @@ kernelDescribe("link.info()", { needs: ["array_mmap"] }, () => {
       const entry = obj.program("on_entry_cookie").attachUprobe({ ...place, cookie });
       const at = offset("getppid");
       const shown = `${libc}+0x${at.toString(16)}`;
-      expectEvent(entry, { kind: "uprobe", path: libc, offset: at, cookie: toldCookie }, `uprobe ${shown}`);
+      expectEvent(
+        entry,
+        { kind: "uprobe", path: libc, offset: at, cookie: toldCookie, refCtrOffset: 0n },
+        `uprobe ${shown}`,
+      );
       const ret = obj.program("on_return").attachUprobe({ ...place, return: true });
-      expectEvent(ret, { kind: "uretprobe", path: libc, offset: at, cookie: 0n }, `uretprobe ${shown}`);
+      expectEvent(
+        ret,
+        { kind: "uretprobe", path: libc, offset: at, cookie: 0n, refCtrOffset: 0n },
+        `uretprobe ${shown}`,
+      );
     });
   });
 

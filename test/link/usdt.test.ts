@@ -5,9 +5,11 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { readUsdtProbes } from "../../src/elf/index.js";
 import { BpfObject, NotFoundError, UnsupportedError } from "../../src/index.js";
 import { pretend } from "../../src/kernel/features.js";
-import { fixturePath } from "../support/fixtures.js";
+import { olderThan, withUserBinary } from "../../src/kernel/index.js";
+import { fixturePath, only, withLoaded } from "../support/fixtures.js";
 import { kernelDescribe, missingOf } from "../support/needs.js";
 
 /** What <sys/sdt.h> makes of DTRACE_PROBE3, and of one with a semaphore. Every byte on its input is a round. */
@@ -139,6 +141,24 @@ describe.skipIf(compiler === undefined || process.arch !== "x64")("with a C comp
       } finally {
         obj.close();
       }
+    });
+
+    it("raise the semaphore for a probe at the same place, given by hand", async () => {
+      const { offset, semaphore } = withUserBinary(path, ({ source }) =>
+        readUsdtProbes(source).probes.find(({ name }) => name === "watched"),
+      )!;
+      await withLoaded("uprobes", only("on_entry"), async (obj) => {
+        const place = { binary: path, offset, refCtrOffset: semaphore!, pid: child.pid! };
+        const link = obj.program("on_entry").attachUprobe(place);
+        expect(await round()).toBe(1);
+        if (missingOf(["perf_link"]).length === 0 && !olderThan("6.6")) {
+          // Linux 6.16 was the first to tell the counter.
+          const refCtrOffset = olderThan("6.16") ? 0n : BigInt(semaphore!);
+          expect(link.info()).toMatchObject({ event: { kind: "uprobe", path, offset, refCtrOffset } });
+        }
+        link.close();
+        expect(await round()).toBe(0);
+      });
     });
 
     it("say what does not exist", () => {
