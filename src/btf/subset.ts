@@ -1,9 +1,13 @@
 // A few types with all that their values consist of, as BTF of their own: small enough to be given to the kernel with a map,
 // and without what older kernels refuse in the rest of an object.
 
+import { BtfError } from "../errors.js";
 import type { Btf } from "./btf.js";
 import type { BtfBuilder } from "./builder.js";
 import type { BtfType } from "./types.js";
+
+/** Types in types, modifiers included; of a damaged file they may be circles. */
+const MAX_DEPTH = 256;
 
 /**
  * Copies types from one BTF into a builder, with what they refer to. What pointers point to is not part of a value and
@@ -13,18 +17,23 @@ export class BtfSubset {
   readonly #from: Btf;
   readonly #to: BtfBuilder;
   readonly #copies = new Map<number, number>();
+  #depth = 0;
 
   constructor(from: Btf, to: BtfBuilder) {
     this.#from = from;
     this.#to = to;
   }
 
-  /** The id of a copy. The type has values: it is known not to contain itself (see compileCodec). */
+  /** The id of a copy. @throws BtfError for a type that contains itself */
   copy(id: number): number {
     if (id === 0) return 0;
     let copy = this.#copies.get(id);
     if (copy === undefined) {
+      if (++this.#depth > MAX_DEPTH) {
+        throw new BtfError("BTF_INVALID", `type ${id} is nested more than ${MAX_DEPTH} deep`);
+      }
       copy = this.#add(this.#from.type(id));
+      this.#depth--;
       this.#copies.set(id, copy);
     }
     return copy;

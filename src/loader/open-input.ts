@@ -44,7 +44,7 @@ export interface OpenOptions {
   /** Tolerates unknown attributes in map definitions. */
   relaxedMaps?: boolean;
   /**
-   * What 64-bit integers are, in all maps, global variables, struct_ops members and records: `"bigint"` (default), or
+   * What 64-bit integers are, in all maps, ring buffers, global variables and struct_ops members: `"bigint"` (default), or
    * `"number"`, exact up to 2^53 and rounded beyond. `map.int64` says it for one map.
    */
   int64?: "bigint" | "number";

@@ -47,6 +47,15 @@ describe("gen", () => {
     expect((await bpfkit("gen", "skel", "file", minimal)).out).toBe(skeleton);
   });
 
+  it("has numbers for 64-bit integers where they are wanted", async () => {
+    expect((await bpfkit("gen", "skeleton", minimal, "--int64", "number")).out).toBe(
+      generateSkeleton(fixtureBytes("minimal"), { name: "minimal", source: "minimal.bpf.o", int64: "number" }),
+    );
+    expect((await bpfkit("gen", "skeleton", minimal, "--int64=bigint")).out).toBe(skeleton);
+    const types = (await bpfkit("gen", "types", fixturePath("maps"), "--type", "traffic", "--int64", "number")).out;
+    expect(types).toContain("readonly packets: number;");
+  });
+
   it("writes a file as a whole, and nothing when it fails", async () => {
     const out = join(folder, "minimal.skel.ts");
     writeFileSync(out, "before");
@@ -79,6 +88,7 @@ describe("the frame", () => {
     ],
     [["gen", "skeleton", minimal, "-o"], 2, /^bpfkit: -o needs FILE/],
     [["gen", "types", fixturePath("events"), "-t", "evnt"], 1, /^bpfkit: \S+events.bpf.o: the object has no type evnt/],
+    [["gen", "skeleton", minimal, "--int64", "big"], 2, "bpfkit: --int64 is bigint or number, not big\n"],
     [["gen", "skeleton", "nothing.o"], 1, /^bpfkit: nothing.o: the file cannot be read: ENOENT/],
     [["gen", "skeleton", "README.md"], 1, /^bpfkit: README.md, offset 0x0: not an ELF file/],
   ] as const)("%j fails with a line that says why", async (args, status, text) => {

@@ -1,7 +1,15 @@
 // The table of fuzz targets: what bpfkit reads from strangers, each with its seeds, its damage and its use.
 
 import { existsSync } from "node:fs";
-import { Btf, BtfBuilder, type BtfValue, compileCodec, essentialName, parseBtfExt } from "../../src/btf/index.js";
+import {
+  Btf,
+  BtfBuilder,
+  BtfSubset,
+  type BtfValue,
+  compileCodec,
+  essentialName,
+  parseBtfExt,
+} from "../../src/btf/index.js";
 import { matchesGlob } from "../../src/glob.js";
 import { loadKernelBtf, parseKconfig, pinPathIn } from "../../src/kernel/index.js";
 import { parseKernelSymbols } from "../../src/kernel/kallsyms.js";
@@ -123,7 +131,11 @@ function useCodecs(bytes: Uint8Array, seed: number): void {
       attempt(() => JSON.stringify(value, bigintAsText));
       attempt(() => codec.encode(view, 0, value));
       for (let i = 0; i < 4; i++) attempt(() => codec.encode(view, random(9), odd(value, random)));
+      const record = attempt(() => codec.decodeRecord(view, 0, codec.size + random(9)));
+      attempt(() => codec.encodeRecord(view, 0, codec.size + random(9), record ?? odd(value, random)));
+      attempt(() => codec.ofLength(codec.size + random(9)).decode(view, 0));
     }
+    attempt(() => new BtfSubset(btf, new BtfBuilder({ littleEndian: btf.littleEndian })).copy(id));
   }
 }
 
