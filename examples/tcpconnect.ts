@@ -1,6 +1,7 @@
 // Prints every TCP connection that this machine begins, and what came of it.
 
 import { RingBuffer } from "bpfkit";
+import { addressText } from "./lib/address.js";
 import { command } from "./lib/command.js";
 import { type event, TcpconnectBpf } from "./tcpconnect.skel.js";
 
@@ -18,17 +19,7 @@ await command(
 
     for await (const { pid, comm, address, ipv6, port, nanoseconds, connected } of events.events({ signal })) {
       const outcome = connected ? "connected" : "failed";
-      print({ pid, comm, address: (ipv6 ? ipv6Text : ipv4Text)(address), port, ms: nanoseconds / 1e6, outcome });
+      print({ pid, comm, address: addressText(address, ipv6), port, ms: nanoseconds / 1e6, outcome });
     }
   },
 );
-
-function ipv4Text(bytes: Uint8Array): string {
-  return bytes.subarray(0, 4).join(".");
-}
-
-/** As RFC 5952 wants it: URLs know how. */
-function ipv6Text(bytes: Uint8Array): string {
-  const groups = Buffer.from(bytes).toString("hex").match(/.{4}/g)!.join(":");
-  return new URL(`http://[${groups}]`).hostname.slice(1, -1);
-}

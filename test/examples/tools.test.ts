@@ -91,6 +91,28 @@ kernelDescribe("examples/tcpconnect.ts", { needs: ["tp_btf", "ringbuf"] }, () =>
   });
 });
 
+kernelDescribe("examples/tcplife.ts", { needs: ["tp_btf", "ringbuf"] }, () => {
+  it.each(["127.0.0.1", "::1"])("tells both ends of a connection over %s, with what they sent", async (address) => {
+    const server = createServer((socket) => socket.on("error", () => undefined).end("12345678"));
+    await new Promise<void>((done) => server.listen(0, address, done));
+    const { port } = server.address() as { port: number };
+    const place = `${address === "::1" ? "[::1]" : address}:${port}`;
+    try {
+      await withExample("tcplife", [], async (example) => {
+        const talk = (): Promise<unknown> =>
+          bash(`exec 5<>/dev/tcp/${address}/${port}; echo -n 123 >&5; read -t 5 -u 5`);
+        const client = await example.until((row) => row.remote === place && row.received === 8, talk);
+        expect(client).toMatchObject({ comm: "bash", sent: 3 });
+        expect(client.ms).toBeGreaterThan(0);
+        const served = await example.until((row) => row.local === place && row.received === 3, talk);
+        expect(served).toMatchObject({ pid: process.pid, sent: 8 });
+      });
+    } finally {
+      server.close();
+    }
+  });
+});
+
 kernelDescribe("examples/gethostlatency.ts", { needs: ["uprobe", "ringbuf"] }, () => {
   it("tells names that are looked up, with the time and the result", async () => {
     await withExample("gethostlatency", [], async (example) => {
@@ -237,6 +259,7 @@ const tools: readonly (readonly [name: string, ...operands: string[]])[] = [
   ["execsnoop"],
   ["opensnoop"],
   ["tcpconnect"],
+  ["tcplife"],
   ["gethostlatency"],
   ["pyimports"],
   ["ps"],
