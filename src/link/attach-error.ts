@@ -6,10 +6,10 @@ import type { ProgramTarget } from "../program/index.js";
 
 /** What is known of a kind of hook. */
 export interface HookKnowledge {
-  /** What errno names mean for it. */
-  readonly hints?: Readonly<Record<string, string>>;
+  /** What errno names mean for it; a function may say nothing, and the system call's own hint counts. */
+  readonly hints?: Readonly<Record<string, string | (() => string | undefined)>>;
   /** First kernel that has it. */
-  readonly since?: string;
+  readonly since?: string | undefined;
 }
 
 /** How kernels refuse what they do not know: attach types, link options, attr fields. */
@@ -36,13 +36,14 @@ export function explainAttach<T>(
         hint: `it takes Linux ${since}`,
       });
     }
+    const own = hints[error.errnoName];
     throw new SystemCallError(`cannot attach to ${target}: ${error.reason}`, {
       ...place,
       code: "ATTACH",
       operation: error.operation,
       errno: error.errno,
       errnoName: error.errnoName,
-      hint: hints[error.errnoName] ?? error.hint,
+      hint: (typeof own === "function" ? own() : own) ?? error.hint,
     });
   }
 }

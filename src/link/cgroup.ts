@@ -2,7 +2,7 @@
 
 import { attachTypeName } from "../object/index.js";
 import type { ProgramHandle } from "../program/index.js";
-import { type FdLike, linkCreate } from "../syscall/index.js";
+import { effectiveCapabilities, type FdLike, linkCreate } from "../syscall/index.js";
 import { type AnchorOptions, anchorHints, isAnchored, placementOf } from "./anchors.js";
 import { explainAttach } from "./attach-error.js";
 import { BpfLink } from "./link.js";
@@ -44,5 +44,10 @@ export function attachCgroup(program: ProgramHandle, group: string | FdLike, opt
 const hints = {
   ...anchorHints,
   EBADF: "it is no control group of version 2",
-  EPERM: "a program of a group above forbids others below it (it was attached without BPF_F_ALLOW_MULTI)",
+  EPERM: () => {
+    // Without the capability that is the reason.
+    const has = effectiveCapabilities();
+    if (has !== undefined && !has.has("CAP_NET_ADMIN") && !has.has("CAP_SYS_ADMIN")) return undefined;
+    return "a program of a group above forbids others below it (it was attached without BPF_F_ALLOW_MULTI)";
+  },
 };

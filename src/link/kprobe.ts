@@ -83,13 +83,15 @@ export function attachKsyscall(program: ProgramHandle, name: string, options: Ks
   return attachKprobe(program, syscallSymbol(name), options);
 }
 
+/** Where at a function a probe is. */
 interface Place {
   readonly onReturn: boolean;
   readonly offset: number;
   readonly mode: ProbeMode | undefined;
 }
 
-function openKprobe(
+/** Opens the event of a probe. The caller owns it, and calls `remove` when it is closed. */
+export function openKprobe(
   place: string | bigint,
   { onReturn, offset, mode }: Place,
 ): { event: FileDescriptor; remove?: () => void } {
@@ -109,9 +111,9 @@ function openKprobe(
   return openTraceEvent("kprobe", { place: `${place}+0x${offset.toString(16)}`, onReturn });
 }
 
-/** ENOENT of a perf event says nothing of names. */
-function missingFunction(error: unknown, name: string, program: ProgramHandle): unknown {
-  if (!(error instanceof SystemCallError) || error.errnoName !== "ENOENT") return error;
+/** ENOENT of a perf event, or ESRCH of a link, says nothing of names. */
+export function missingFunction(error: unknown, name: string, program: ProgramHandle): unknown {
+  if (!(error instanceof SystemCallError) || !["ENOENT", "ESRCH"].includes(error.errnoName)) return error;
   return new NotFoundError(`the kernel has no function ${name}${didYouMean(name, kernelFunctionNames())}`, {
     file: program.file,
     program: program.name,

@@ -53,7 +53,7 @@ export function attachToPerfEvent(program: ProgramHandle, event: FileDescriptor,
 }
 
 /** The same on several events, as one attachment. */
-export function attachToPerfEvents(
+function attachToPerfEvents(
   program: ProgramHandle,
   events: readonly CookieEvent[],
   options: Omit<PerfLinkOptions, "cookie">,
@@ -75,6 +75,47 @@ export function attachToPerfEvents(
   // The kernel's link of a single event can be pinned and asked about.
   const link = events.length === 1 ? links.shift() : undefined;
   return new BpfLink({ kind, program: program.name, target, link, others: [...links, ...descriptors], cleanUp });
+}
+
+/** A probe that is opened when it is needed, and the cookie of the program on it. */
+export interface ProbePlace {
+  /** The event, and what is left to do when it is closed. */
+  readonly open: () => { readonly event: FileDescriptor; readonly remove?: () => void };
+  readonly cookie: bigint | undefined;
+}
+
+/** Opens an event for each place and attaches to all, as one attachment. */
+export function attachToEach(
+  program: ProgramHandle,
+  places: readonly ProbePlace[],
+  { kind, target, cleanUp }: Omit<PerfLinkOptions, "cookie">,
+): BpfLink {
+  const events: CookieEvent[] = [];
+  const removals: (() => void)[] = [];
+  const remove = (): void => {
+    for (const each of removals) each();
+  };
+  const both = (): void => {
+    remove();
+    cleanUp?.();
+  };
+  try {
+    for (const { open, cookie } of places) {
+      const { event, remove: own } = open();
+      events.push({ event, cookie });
+      if (own !== undefined) removals.push(own);
+    }
+  } catch (error) {
+    for (const { event } of events) event.close();
+    remove();
+    throw error;
+  }
+  try {
+    return attachToPerfEvents(program, events, { kind, target, cleanUp: both });
+  } catch (error) {
+    remove();
+    throw error;
+  }
 }
 
 /** The kernel's link, or undefined when the program was attached by ioctl. */

@@ -154,10 +154,10 @@ export function attachFilter(
       errnoName: "EBADMSG",
     });
   };
-  return explainAttach(whoIs(program), target, add, { hints, since: "4.5" });
+  return explainAttach(whoIs(program), target, add, { hints: tcHints, since: "4.5" });
 }
 
-const hints = {
+export const tcHints = {
   EEXIST: "a filter has this handle and priority; replace: true puts the program in its place",
   EINVAL: "is the clsact hook there (tc.createHook), and the program of type sched_cls?",
   ENODEV: "the interface is gone, or it belongs to another network namespace",

@@ -6,6 +6,7 @@ import { statSync } from "node:fs";
 import { AttachType } from "../object/index.js";
 import type { ProgramHandle, ProgramTarget } from "../program/index.js";
 import { Netlink } from "../syscall/index.js";
+import { explainAttach } from "./attach-error.js";
 import { BpfLink, type LinkParts } from "./link.js";
 import { choose } from "./network.js";
 import { quietly } from "./quietly.js";
@@ -27,6 +28,7 @@ import {
   type TcFilter,
   type TcOptions,
   type TcPlace,
+  tcHints,
   unlessAbsent,
 } from "./tc-filters.js";
 
@@ -67,7 +69,11 @@ export function attachTc(program: ProgramHandle, network: string | number, optio
   const ifindex = indexOfInterface(network);
   const target = `tc ${nameOfParent(parent)} of interface ${network}`;
   const socket = new Netlink("route");
-  const hook = options.parent === undefined ? useHook(socket, ifindex) : undefined;
+  const makeHook = (): { readonly release: () => void } => useHook(socket, ifindex);
+  const hook =
+    options.parent === undefined
+      ? explainAttach(program, target, makeHook, { hints: tcHints, since: "4.5" })
+      : undefined;
   try {
     const filter = attachFilter(socket, program, ifindex, where, network);
     const detach = (): void =>

@@ -10,7 +10,7 @@ import type { ProgramHandle } from "../program/index.js";
 import { linkCreate } from "../syscall/index.js";
 import { explainAttach } from "./attach-error.js";
 import { BpfLink } from "./link.js";
-import { attachToPerfEvents, type CookieEvent } from "./perf-event.js";
+import { attachToEach, type ProbePlace } from "./perf-event.js";
 import { checkPid, functionOffsets, openUprobe, uprobeHints } from "./uprobe.js";
 
 /** Where in which program the probes are: give one of `pattern`, `symbols` and `offsets`. */
@@ -135,27 +135,11 @@ function asEvents(
   { path, offsets, cookies, refCtrOffsets, pid, onReturn }: UprobePlaces,
   { kind, target, cleanUp }: About,
 ): BpfLink {
-  const events: CookieEvent[] = [];
-  const removals: (() => void)[] = [];
-  const remove = (): void => {
-    for (const each of removals) each();
-  };
-  try {
-    for (const [index, offset] of offsets.entries()) {
-      const { event, remove: own } = openUprobe({ path, offset, onReturn, pid, refCtrOffset: refCtrOffsets?.[index] });
-      events.push({ event, cookie: cookies?.[index] });
-      if (own !== undefined) removals.push(own);
-    }
-  } catch (error) {
-    for (const { event } of events) event.close();
-    remove();
-    throw error;
-  }
-  const both = (): void => {
-    remove();
-    cleanUp?.();
-  };
-  return attachToPerfEvents(program, events, { kind, target, cleanUp: both });
+  const eventAt = (offset: number, index: number): ProbePlace => ({
+    open: () => openUprobe({ path, offset, onReturn, pid, refCtrOffset: refCtrOffsets?.[index] }),
+    cookie: cookies?.[index],
+  });
+  return attachToEach(program, offsets.map(eventAt), { kind, target, cleanUp });
 }
 
 function choose(

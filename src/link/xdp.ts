@@ -103,6 +103,9 @@ export const xdpHints = {
   EEXIST: "an XDP program of another mode, or another one than expected, is attached to the interface",
   EOPNOTSUPP: 'the driver has no XDP, or not this mode; mode "generic" works with every interface',
   ENODEV: "the interface is gone, or it belongs to another network namespace",
+  // Links say so of an index that nobody has.
+  EINVAL:
+    "the interface is gone or belongs to another network namespace, or it does not take this program in this mode",
 } as const;
 
 /**

@@ -97,21 +97,24 @@ const TOKEN_ADVICE =
  * The sentence that explains EPERM for something that wants the capabilities `needed`.
  *
  * @param options.byToken a BPF token can stand in for them
+ * @param options.exactly CAP_SYS_ADMIN does not stand in for them, as it does for all of BPF
  * @param options.privileges what the process has; by default asked from /proc
  */
 export function privilegeHint(
   needed: readonly Capability[],
-  { byToken = false, privileges = ownPrivileges() }: { byToken?: boolean; privileges?: Privileges } = {},
+  options: { byToken?: boolean; exactly?: boolean; privileges?: Privileges } = {},
 ): string {
+  const { byToken = false, exactly = false, privileges = ownPrivileges() } = options;
   const { effective } = privileges;
+  const implied = (name: Capability): boolean => !exactly && impliedByAdmin.has(name);
   const needs = (names: readonly Capability[]) =>
-    `${names.join(" and ")}${needed.every((name) => impliedByAdmin.has(name)) ? " (or CAP_SYS_ADMIN)" : ""}`;
+    `${names.join(" and ")}${needed.every(implied) ? " (or CAP_SYS_ADMIN)" : ""}`;
   if (privileges.inUserNamespace === true) {
     const advice = byToken ? `; run it outside, ${TOKEN_ADVICE}` : "; run it outside";
     return `this needs ${needs(needed)} in the initial user namespace, and the process is in another one${advice}`;
   }
   if (effective === undefined) return `this needs ${needs(needed)}`;
-  const has = (name: Capability) => effective.has(name) || (effective.has("CAP_SYS_ADMIN") && impliedByAdmin.has(name));
+  const has = (name: Capability) => effective.has(name) || (effective.has("CAP_SYS_ADMIN") && implied(name));
   const missing = needed.filter((name) => !has(name));
   if (missing.length > 0) return `the process lacks ${needs(missing)}; run it as root or grant that`;
   return `the process has the capabilities that this needs; ${suspects(privileges)}`;

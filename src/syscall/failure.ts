@@ -62,7 +62,17 @@ const hints: readonly HintRule[] = [
     operation: /^(fsopen|fsconfig|fsmount|mount)/,
     hint: () => privilegeHint(["CAP_SYS_ADMIN"]),
   },
-  { errno: [Errno.EPERM], operation: /^(RTM|NETDEV)_/, hint: () => privilegeHint(["CAP_NET_ADMIN"]) },
+  {
+    errno: [Errno.EACCES],
+    operation: /^tracefs/,
+    hint: "only root may, unless tracefs is mounted with other rights (mount options gid and mode)",
+  },
+  { errno: [Errno.EPERM], operation: /^tracefs/, hint: () => privilegeHint(["CAP_SYS_ADMIN"]) },
+  {
+    errno: [Errno.EPERM],
+    operation: /^(RTM|NETDEV)_/,
+    hint: () => privilegeHint(["CAP_NET_ADMIN"], { exactly: true }),
+  },
   { errno: [Errno.EPERM], operation: /^prlimit64/, hint: () => privilegeHint(["CAP_SYS_RESOURCE"]) },
   {
     errno: [Errno.ENOSYS],

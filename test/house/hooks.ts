@@ -20,25 +20,44 @@ export const hookRows: readonly HookRow[] = [
     hook: "tracepoint",
     sections: ["tp+", "tracepoint+"],
     tests: {
+      "link/tracepoint": ["tracepoints > tp", "tracepoints > tracepoint, with a cookie"],
       "loader/minimal": [
         "minimal.bpf.o > counts system calls in a map and in mapped memory, and stops when it is closed",
       ],
     },
   },
-  { hook: "tracepoint, sleepable", sections: ["tp.s+", "tracepoint.s+"], tests: {} },
+  {
+    hook: "tracepoint, sleepable",
+    sections: ["tp.s+", "tracepoint.s+"],
+    tests: { "link/tracepoint": ["sleepable tracepoints > tp.s", "sleepable tracepoints > tracepoint.s"] },
+  },
   {
     hook: "raw tracepoint",
     sections: ["raw_tp+", "raw_tracepoint+"],
-    tests: { "link/link": ["BpfLink > detaches when it is closed, once"] },
+    tests: {
+      "link/link": ["BpfLink > detaches when it is closed, once"],
+      "link/tracepoint": ["tracepoints > raw_tp", "tracepoints > raw_tracepoint, with a cookie"],
+    },
   },
-  { hook: "raw tracepoint, sleepable", sections: ["raw_tp.s+", "raw_tracepoint.s+"], tests: {} },
+  {
+    hook: "raw tracepoint, sleepable",
+    sections: ["raw_tp.s+", "raw_tracepoint.s+"],
+    tests: { "link/tracepoint": ["sleepable tracepoints > raw_tp.s", "sleepable tracepoints > raw_tracepoint.s"] },
+  },
   { hook: "raw tracepoint, writable", sections: ["raw_tp.w+", "raw_tracepoint.w+"], tests: {} },
   {
     hook: "raw tracepoint by BTF",
     sections: ["tp_btf+"],
-    tests: { "loader/programs": ["typed kernel pointers > are read by relocated loads whose width is adjusted"] },
+    tests: {
+      "link/tracepoint": ["tracepoints > tp_btf", "tracepoints > tp_btf, with a cookie"],
+      "loader/programs": ["typed kernel pointers > are read by relocated loads whose width is adjusted"],
+    },
   },
-  { hook: "raw tracepoint by BTF, sleepable", sections: ["tp_btf.s+"], tests: {} },
+  {
+    hook: "raw tracepoint by BTF, sleepable",
+    sections: ["tp_btf.s+"],
+    tests: { "link/tracepoint": ["sleepable tracepoints > tp_btf.s"] },
+  },
   {
     hook: "kprobe, kretprobe",
     sections: ["kprobe+", "kretprobe+"],
@@ -67,6 +86,16 @@ export const hookRows: readonly HookRow[] = [
     },
   },
   {
+    hook: "kprobes on many functions, one event each",
+    sections: [],
+    tests: {
+      "link/kprobe": [
+        "kprobes on many functions, one event each > are one attachment, by pattern, names or addresses",
+        "kprobes on many functions, one event each > have a cookie each",
+      ],
+    },
+  },
+  {
     hook: "kprobe session",
     sections: ["kprobe.session+"],
     tests: {
@@ -85,7 +114,11 @@ export const hookRows: readonly HookRow[] = [
       ],
     },
   },
-  { hook: "uprobe, sleepable", sections: ["uprobe.s+", "uretprobe.s+"], tests: {} },
+  {
+    hook: "uprobe, sleepable",
+    sections: ["uprobe.s+", "uretprobe.s+"],
+    tests: { "link/uprobe": ["sleepable uprobes > uprobe.s, uretprobe.s"] },
+  },
   {
     hook: "uprobes on many places",
     sections: ["uprobe.multi+", "uretprobe.multi+"],
@@ -96,7 +129,11 @@ export const hookRows: readonly HookRow[] = [
       ],
     },
   },
-  { hook: "uprobes on many places, sleepable", sections: ["uprobe.multi.s+", "uretprobe.multi.s+"], tests: {} },
+  {
+    hook: "uprobes on many places, sleepable",
+    sections: ["uprobe.multi.s+", "uretprobe.multi.s+"],
+    tests: { "link/uprobe": ["sleepable uprobes > uprobe.multi.s, uretprobe.multi.s"] },
+  },
   {
     hook: "uprobe session",
     sections: ["uprobe.session+"],
@@ -104,7 +141,11 @@ export const hookRows: readonly HookRow[] = [
       "link/uprobe": ["uprobes on many functions > run at entry and return of a session, if the entry says so"],
     },
   },
-  { hook: "uprobe session, sleepable", sections: ["uprobe.session.s+"], tests: {} },
+  {
+    hook: "uprobe session, sleepable",
+    sections: ["uprobe.session.s+"],
+    tests: { "link/uprobe": ["sleepable uprobes > uprobe.session.s"] },
+  },
   {
     hook: "USDT probe",
     sections: ["usdt+"],
@@ -115,7 +156,11 @@ export const hookRows: readonly HookRow[] = [
       ],
     },
   },
-  { hook: "USDT probe, sleepable", sections: ["usdt.s+"], tests: {} },
+  {
+    hook: "USDT probe, sleepable",
+    sections: ["usdt.s+"],
+    tests: { "link/usdt": ["with a C compiler > USDT probes > let programs sleep"] },
+  },
   {
     hook: "fentry, fexit",
     sections: ["fentry+", "fexit+"],
@@ -160,6 +205,20 @@ export const hookRows: readonly HookRow[] = [
     hook: "iterator",
     sections: ["iter+"],
     tests: {
+      "link/iterator-kinds": [
+        "iterators over > bpf_map",
+        "iterators over > bpf_prog",
+        "iterators over > bpf_link",
+        "iterators over > task_file",
+        "iterators over > task_vma",
+        "iterators over > tcp",
+        "iterators over > udp",
+        "iterators over > netlink",
+        "iterators over > unix",
+        "iterators over > kmem_cache",
+        "iterators over > sockmap",
+        "iterators over > bpf_sk_storage_map",
+      ],
       "link/iterators": [
         "iterators > attach by their section; every read runs them",
         "iterators > go through the elements of one map",

@@ -3,9 +3,10 @@
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { NotFoundError } from "../../src/index.js";
+import { olderThan } from "../../src/kernel/index.js";
 import { call } from "../support/features/calls.js";
 import { getpgidFunction } from "../support/features/kernel-types.js";
-import { kernelDescribe, kernelIt } from "../support/needs.js";
+import { kernelDescribe, kernelIt, missingOf } from "../support/needs.js";
 import { ProbeFixture } from "../support/probes.js";
 
 const fixture = new ProbeFixture("kprobes", () => {
@@ -87,6 +88,52 @@ kernelDescribe("kprobes", { needs: ["kprobe", "kretprobe", "array_mmap"] }, () =
   });
 });
 
+kernelDescribe("kprobes on many functions, one event each", { needs: ["kprobe", "kretprobe", "array_mmap"] }, () => {
+  it("are one attachment, by pattern, names or addresses", async () => {
+    await fixture.load(["on_entry", "on_return"], (obj) => {
+      const program = obj.program("on_entry");
+      const other = getpgidFunction.replace("getpgid", "getsid");
+      for (const functions of ["*_sys_getpg?d", [getpgidFunction, other]]) {
+        const link = program.attachKprobeMulti(functions);
+        expect(link.kind).toBe("kprobe_multi");
+        expect(growth(obj, "entries")).toBe(3n);
+        link.close();
+        expect(growth(obj, "entries")).toBe(0n);
+      }
+      const ret = obj.program("on_return").attachKprobeMulti([getpgidFunction, other], { return: true });
+      expect(growth(obj, "returns")).toBe(3n);
+      ret.close();
+      expect(growth(obj, "returns")).toBe(0n);
+      const wrong = getpgidFunction.replace("pgid", "pgidd");
+      expect(() => program.attachKprobeMulti([getpgidFunction, wrong])).toThrow(`has no function ${wrong}; did you`);
+      expect(growth(obj, "entries")).toBe(0n);
+    });
+  });
+
+  kernelIt("have a cookie each", { needs: ["perf_link", "bpf_cookie"] }, async () => {
+    await fixture.load(["on_entry_cookie"], (obj) => {
+      const other = getpgidFunction.replace("getpgid", "getsid");
+      const program = obj.program("on_entry_cookie");
+      using _link = program.attachKprobeMulti([other, getpgidFunction], { cookies: [1n, 77n] });
+      expect(growth(obj, "entries")).toBe(3n);
+      expect(obj.bss.last_cookie).toBe(77n);
+    });
+  });
+
+  kernelIt("are what kernels without links of many are asked for", { needs: ["bpf_cookie"] }, async () => {
+    await fixture.load(["on_many"], (obj) => {
+      if (missingOf(["kprobe_multi"]).length > 0 && !olderThan("5.18")) {
+        expect(() => obj.attach()).toThrow(/no links of many kprobes.*CONFIG_FPROBE; a program of SEC\("kprobe"\)/s);
+        return;
+      }
+      const [link] = obj.attach();
+      expect(growth(obj, "multi_entries")).toBe(3n);
+      link?.close();
+      expect(growth(obj, "multi_entries")).toBe(0n);
+    });
+  });
+});
+
 kernelDescribe("kprobes on many functions", { needs: ["kprobe_multi", "array_mmap"] }, () => {
   it("run for all that a pattern matches", async () => {
     await fixture.expectPattern("kprobe_multi");
@@ -103,7 +150,10 @@ kernelDescribe("kprobes on many functions", { needs: ["kprobe_multi", "array_mma
       expect(() => program.attachKprobeMulti("*_sys_getpgid", { cookies: [1n] })).toThrow("a list of names");
       expect(() => program.attachKprobeMulti("*_sys_get*", { unique: true })).toThrow("kernel functions match");
       expect(() => program.attachKprobeMulti("no_such_function_*")).toThrow("no kernel function that can be traced");
-      expect(() => program.attachKprobeMulti("no_such_function")).toThrow("the kernel cannot trace");
+      expect(() => program.attachKprobeMulti("no_such_function")).toThrow("has no function no_such_function");
+      const wrong = getpgidFunction.replace("pgid", "pgidd");
+      const near = new RegExp(`no function ${wrong}; did you mean .*${getpgidFunction}`);
+      expect(() => program.attachKprobeMulti([getpgidFunction, wrong])).toThrow(near);
       expect(() => program.attachKprobeMulti([])).toThrow("no functions");
     });
   });

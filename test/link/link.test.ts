@@ -5,8 +5,9 @@ import { closeSync } from "node:fs";
 import { expect, it } from "vitest";
 import { BpfLink, type BpfObject } from "../../src/index.js";
 import { pinsIn, withBpfFs } from "../support/bpffs.js";
-import { withLoaded } from "../support/fixtures.js";
+import { fixturePath, withLoaded } from "../support/fixtures.js";
 import { kernelDescribe } from "../support/needs.js";
+import { runModule } from "../syscall/process.js";
 
 /** Loads a counter of programs that are executed; gives how many it saw while `body` ran one. */
 function withCounter(body: (obj: BpfObject, counts: () => number) => void | Promise<void>): Promise<void> {
@@ -109,6 +110,40 @@ kernelDescribe("BpfLink", { needs: ["raw_tracepoint", "array_mmap"] }, () => {
       expect(() => link.update(obj.program("on_exit"))).toThrow("links of kind raw_tracepoint take no other program");
       expect(link.attached).toBe(true);
     });
+  });
+
+  it("is detached with a warning when nothing refers to it any more", () => {
+    const { output } = runModule(
+      `
+      import { execFileSync } from "node:child_process";
+      import { BpfObject } from "./src/index.ts";
+      import { attachRawTracepoint } from "./src/link/index.ts";
+      import { setLogger } from "./src/log.ts";
+      setLogger((level, message) => console.log(level, message));
+      const obj = BpfObject.open(${JSON.stringify(fixturePath("raw_tp"))});
+      obj.loadSync();
+      const counts = () => {
+        const before = obj.bss.execs;
+        execFileSync("/bin/true");
+        return obj.bss.execs - before;
+      };
+      // Not of the object, which would keep it.
+      (() => void attachRawTracepoint(obj.program("on_exec"), "sched_process_exec"))();
+      console.log("attached:", counts() > 0n);
+      for (let i = 0; i < 50 && counts() > 0n; i++) {
+        globalThis.gc();
+        await new Promise((done) => setTimeout(done, 10));
+      }
+      console.log("afterwards:", counts());
+      obj.close();
+      `,
+      ["--expose-gc"],
+    );
+    expect(output).toContain("attached: true");
+    expect(output).toMatch(
+      /warn.*the link of on_exec to raw tracepoint sched_process_exec was never closed; detaching/,
+    );
+    expect(output).toContain("afterwards: 0n");
   });
 
   it("opens no link where something else or nothing is pinned", async () => {

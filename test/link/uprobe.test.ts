@@ -3,8 +3,9 @@
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { BinaryFunctions } from "../../src/elf/index.js";
-import { NotFoundError } from "../../src/index.js";
+import { type BpfObject, NotFoundError } from "../../src/index.js";
 import { withUserBinary } from "../../src/kernel/index.js";
+import { only, withLoaded } from "../support/fixtures.js";
 import { kernelDescribe, kernelIt } from "../support/needs.js";
 import { ProbeFixture } from "../support/probes.js";
 
@@ -107,6 +108,36 @@ kernelDescribe("uprobes", { needs: ["uprobe", "array_mmap"] }, () => {
       expect(() => obj.program("on_return_offset").attach()).toThrow("uretprobe/BINARY:FUNCTION");
     });
   });
+});
+
+kernelDescribe("sleepable uprobes", { needs: ["sleepable_uprobe", "uprobe", "array_mmap"] }, () => {
+  /** Goes to the working directory by its name; the programs read it where the C library's caller has it. */
+  const change = (): void => process.chdir(process.cwd());
+  const start = process.cwd().slice(0, 16);
+  const seen = (obj: BpfObject): unknown[] => [obj.bss.entries, obj.bss.returns, String(obj.bss.path).slice(0, 15)];
+
+  for (const [what, programs, needs, each] of [
+    ["uprobe.s, uretprobe.s", ["on_entry", "on_return"], [], [1n, 1n]],
+    ["uprobe.multi.s, uretprobe.multi.s", ["on_many", "on_many_returns"], ["uprobe_multi"], [1n, 1n]],
+    ["uprobe.session.s", ["on_session"], ["uprobe_session"], [1n, 1n]],
+  ] as const) {
+    kernelIt(what, { needs }, async () => {
+      const edit = (obj: BpfObject): void => {
+        only(...programs)(obj);
+        obj.rodata.target_pid = process.pid;
+      };
+      await withLoaded("sleepable", edit, (obj) => {
+        const links = obj.attach();
+        expect(links.length).toBe(programs.length);
+        expect(seen(obj)).toEqual([0n, 0n, ""]);
+        change();
+        expect(seen(obj)).toEqual([...each, start.slice(0, 15)]);
+        for (const link of links) link.close();
+        change();
+        expect(seen(obj).slice(0, 2)).toEqual(each);
+      });
+    });
+  }
 });
 
 kernelDescribe("uprobes on many functions, one event each", { needs: ["uprobe", "perf_link", "bpf_cookie"] }, () => {

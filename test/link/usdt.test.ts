@@ -10,7 +10,7 @@ import { BpfObject, NotFoundError, UnsupportedError } from "../../src/index.js";
 import { pretend } from "../../src/kernel/features.js";
 import { olderThan, withUserBinary } from "../../src/kernel/index.js";
 import { fixturePath, only, withLoaded } from "../support/fixtures.js";
-import { kernelDescribe, missingOf } from "../support/needs.js";
+import { kernelDescribe, kernelIt, missingOf } from "../support/needs.js";
 
 /** What <sys/sdt.h> makes of DTRACE_PROBE3, and of one with a semaphore. Every byte on its input is a round. */
 const program = `
@@ -119,6 +119,25 @@ describe.skipIf(compiler === undefined || process.arch !== "x64")("with a C comp
         for (let i = 0; i < 5; i++) {
           usdt.attachUsdt({ binary: path, provider: "bpfkit", name: "hit", pid: child.pid! }).close();
         }
+      } finally {
+        obj.close();
+      }
+    });
+
+    kernelIt("let programs sleep", { needs: ["sleepable_uprobe", "bpf_cookie"] }, async () => {
+      const obj = BpfObject.open(fixturePath("sleepable"));
+      try {
+        obj.program("on_usdt").autoload = true;
+        obj.rodata.target_pid = child.pid!;
+        obj.loadSync();
+        const link = obj.program("on_usdt").attachUsdt({ binary: path, provider: "bpfkit", name: "full", cookie: 7n });
+        await round();
+        expect([obj.bss.entries, obj.bss.cookie]).toEqual([1n, 7n]);
+        // The probe's place in the program, a breakpoint or the instruction that it stands for.
+        expect(obj.bss.path).not.toBe("");
+        link.close();
+        await round();
+        expect(obj.bss.entries).toBe(1n);
       } finally {
         obj.close();
       }

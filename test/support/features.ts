@@ -124,6 +124,16 @@ export const features = {
   tracefs: { what: "tracefs with its events, mounted or mountable", since: "4.1", probe: tracing.tracefsProbe },
   tracepoint: { what: "tracepoints of system calls", since: "4.7", probe: tracing.tracepointProbe },
   raw_tracepoint: { what: "raw tracepoints", since: "4.17", probe: tracing.rawTracepointProbe },
+  raw_tracepoint_cookie: {
+    what: "bpf_get_attach_cookie() of raw tracepoints",
+    since: "6.10",
+    probe: maps.helperProbe(Type.rawTracepoint, 174),
+  },
+  sleepable_tracepoint: {
+    what: "sleepable programs on tracepoints of system calls",
+    since: "7.2",
+    probe: tracing.sleepableTracepointProbe,
+  },
   tp_btf: { what: "raw tracepoints typed by BTF", since: "5.5", probe: tracing.tracingProbe("tp_btf") },
   fentry: { what: "fentry programs", since: "5.5", probe: tracing.tracingProbe("fentry") },
   fexit: { what: "fexit programs", since: "5.5", probe: tracing.tracingProbe("fexit") },
@@ -135,6 +145,22 @@ export const features = {
     probe: tracing.iteratorOptionsProbe,
   },
   freplace: { what: "functions of programs replaced by other programs", since: "5.6", probe: tracing.freplaceProbe },
+  iter_task_vma: {
+    what: "iterators over memory areas of tasks",
+    since: "5.12",
+    probe: tracing.functionProbe("bpf_iter_task_vma"),
+  },
+  iter_unix: {
+    what: "iterators over sockets of family UNIX",
+    since: "5.15",
+    probe: tracing.functionProbe("bpf_iter_unix"),
+  },
+  iter_link: { what: "iterators over links", since: "5.19", probe: tracing.functionProbe("bpf_iter_bpf_link") },
+  iter_kmem_cache: {
+    what: "iterators over caches of the kernel's memory",
+    since: "6.13",
+    probe: tracing.functionProbe("bpf_iter_kmem_cache"),
+  },
   iter: { what: "iterators (over tasks)", since: "5.8", probe: tracing.iteratorProbe },
 
   btf_variable: { what: "per-CPU variables in the kernel's BTF", since: "5.10", probe: tracing.btfVariableProbe },

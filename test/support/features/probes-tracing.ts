@@ -1,6 +1,7 @@
 // Probes of tracing hooks: a counting program is attached, its hook is triggered, and it has to have run.
 
 import { existsSync, openSync, readFileSync, readSync } from "node:fs";
+import { release } from "node:os";
 import { bpf, call, type Field, ProbeError, struct, text, withDescriptors } from "./calls.js";
 import { getpgidFunction, Kind, kernelType } from "./kernel-types.js";
 import { addressProgram, createCounter, expectRuns, getpgid, load, loadBtf, nestedProgram, Type } from "./programs.js";
@@ -149,6 +150,13 @@ export function tracefsProbe(): void {
 }
 
 /** A raw tracepoint by name. */
+export function sleepableTracepointProbe(): void {
+  // Not even tried where it is refused for sure.
+  if (Number.parseInt(release(), 10) < 7) throw new ProbeError("before Linux 7 only others sleep");
+  const SLEEPABLE = 1 << 4;
+  withDescriptors((own) => void own(load(Type.rawTracepoint, own(createCounter()), { flags: SLEEPABLE })));
+}
+
 export function rawTracepointProbe(): void {
   withDescriptors((own) => {
     const counter = own(createCounter());
