@@ -8,7 +8,8 @@ import { ProfileBpf } from "./profile.skel.js";
 const usage = `usage: npx tsx examples/profile.ts [options]
 Samples what processors do, in the kernel and in processes, until Ctrl+C or --duration. Then prints how often each stack was
 found, outermost function first, as flamegraph.pl and https://speedscope.app take it: "comm;main;work;[k] read 17".
-Functions that JavaScript became have names in processes that were started with node --perf-basic-prof.
+Functions of JavaScript have names in processes that were started with node --perf-basic-prof, those that are interpreted with
+--interpreted-frames-native-stack.
   --pid PID     only this process
   --frequency N samples a second and CPU (99)`;
 
@@ -26,8 +27,12 @@ await command({ usage, options: { pid: "number", frequency: "number" } }, async 
 
   const [kernelName, userName] = [kernelNames(), userNames()];
   const { counts, stacks } = skel.maps;
+  // Outermost first. Callers are known by where they go on: the call is before that.
   const addresses = (id: number): bigint[] =>
-    id < 0 ? [] : (stacks.get(id) ?? []).filter((address) => address !== 0n).reverse();
+    (id < 0 ? [] : (stacks.get(id) ?? []))
+      .filter((address) => address !== 0n)
+      .map((address, depth) => (depth === 0 ? address : address - 1n))
+      .reverse();
   const folded = new Map<string, number>();
   for (const [{ pid, comm, user_stack, kernel_stack }, count] of counts) {
     const stack = [

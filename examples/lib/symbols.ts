@@ -28,7 +28,7 @@ class Names {
 
 /** Functions of the running kernel. */
 export function kernelNames(): (address: bigint) => string {
-  const lines = readFileSync("/proc/kallsyms", "utf8").matchAll(/^([0-9a-f]+) [tTwW] (\S+)/gm);
+  const lines = readFileSync("/proc/kallsyms", "utf8").matchAll(/^(?!0+ )([0-9a-f]+) [tTwW] (\S+)/gm);
   const names = new Names(Array.from(lines, ([, start, name]) => [BigInt(`0x${start}`), name!]));
   return (address) => names.find(address) ?? "[unknown]";
 }
