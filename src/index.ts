@@ -55,6 +55,8 @@ export {
   type TcxOptions,
   type TraceOptions,
   type TracepointOptions,
+  type TracingFunctions,
+  type TracingMultiOptions,
   tc,
   type UprobeMultiOptions,
   type UprobeOptions,

@@ -1,6 +1,6 @@
 // Attaching by section name: one row a rule of the SEC() table (libbpf.md 2.3).
 
-import { ObjectError, UnsupportedError } from "../errors.js";
+import { ObjectError } from "../errors.js";
 import { type AutoAttachRule, ProgramType } from "../object/index.js";
 import type { ProgramHandle } from "../program/index.js";
 import { attachFreplace } from "./freplace.js";
@@ -11,6 +11,7 @@ import type { BpfLink } from "./link.js";
 import { attachRawTracepoint } from "./raw-tracepoint.js";
 import { attachTrace } from "./trace.js";
 import { attachTracepoint } from "./tracepoint.js";
+import { attachTracingMulti } from "./tracing-multi.js";
 import { attachUprobe } from "./uprobe.js";
 import { attachUprobeMulti } from "./uprobe-multi.js";
 import { attachUsdt, type MapsByName } from "./usdt.js";
@@ -22,7 +23,7 @@ interface Rule {
   readonly attach: (program: ProgramHandle, target: string, maps: MapsByName) => BpfLink;
 }
 
-const rules: Readonly<Partial<Record<AutoAttachRule, Rule>>> = {
+const rules: Readonly<Record<AutoAttachRule, Rule>> = {
   tp: {
     form: "tp/CATEGORY/NAME",
     attach: (program, target) => {
@@ -93,6 +94,13 @@ const rules: Readonly<Partial<Record<AutoAttachRule, Rule>>> = {
     form: "fentry/FUNCTION",
     attach: (program) => (program.spec.type === ProgramType.ext ? attachFreplace(program) : attachTrace(program)),
   },
+  "trace-multi": {
+    form: "fentry.multi/[MODULE:]PATTERN",
+    attach: (program, target) => {
+      if (/^([A-Za-z0-9_-]+:)?[A-Za-z0-9_.*?]+$/.test(target)) return attachTracingMulti(program, target);
+      throw malformed(program, `${program.definition?.pattern.slice(0, -1)}/[MODULE:]PATTERN`);
+    },
+  },
   lsm: { form: "lsm/HOOK", attach: (program) => attachTrace(program) },
 };
 
@@ -101,20 +109,13 @@ const rules: Readonly<Partial<Record<AutoAttachRule, Rule>>> = {
  *
  * @returns undefined when the section deliberately names none (a bare `tp`, or a kind that wants to know where: xdp, tc,
  *   cgroup …): such programs are attached by hand.
- * @throws UnsupportedError for hooks that bpfkit cannot attach to yet
+ * @throws ObjectError for a section name that is not of its kind's form, and what attaching throws
  */
 export function autoAttach(program: ProgramHandle, maps: MapsByName): BpfLink | undefined {
   const ruleName = program.definition?.autoAttach;
   if (ruleName === undefined || ruleName === null) return undefined;
   if (program.attachTarget === undefined) return undefined;
   const rule = rules[ruleName];
-  if (rule === undefined) {
-    throw new UnsupportedError(`programs of section ${program.sectionName} cannot be attached by bpfkit yet`, {
-      file: program.file,
-      program: program.name,
-      hint: "set autoattach of this program to false to attach the others",
-    });
-  }
   if (program.attachTarget === "") throw malformed(program, rule.form);
   return rule.attach(program, program.attachTarget, maps);
 }

@@ -6,6 +6,7 @@ import { effectiveCapabilities, type FdLike, linkCreate } from "../syscall/index
 import { type AnchorOptions, anchorHints, isAnchored, placementOf } from "./anchors.js";
 import { explainAttach } from "./attach-error.js";
 import { BpfLink } from "./link.js";
+import { refuseIdleHooks } from "./security-hooks.js";
 import { nameOf, withFile } from "./targets.js";
 
 /** Options of control group attachments. Places other than the end of the list: Linux 6.16. */
@@ -26,6 +27,7 @@ const BPF_F_PREORDER = 1 << 6;
  * @throws NotFoundError when there is no such group, SystemCallError with code `ATTACH`
  */
 export function attachCgroup(program: ProgramHandle, group: string | FdLike, options: CgroupOptions = {}): BpfLink {
+  refuseIdleHooks(program);
   const attachType = program.spec.expectedAttachType;
   const target = `${attachTypeName(attachType) ?? `attach type ${attachType}`} of control group ${nameOf(group)}`;
   const open = (fd: FdLike): BpfLink => {

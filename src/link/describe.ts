@@ -56,6 +56,7 @@ const targets: { readonly [K in LinkDetails["kind"]]: (info: Details<K>) => stri
   sockmap: (info) => `${attachType(info.attachType)} of map ${info.mapId}`,
   netfilter: (info) => `netfilter hook ${info.hook}, protocol ${info.protocolFamily}, priority ${info.priority}`,
   kprobe_multi: ({ addresses }) => `${addresses.length} kernel functions`,
+  tracing_multi: (info) => `${attachType(info.attachType)} of ${info.btfIds.length} kernel functions`,
   uprobe_multi: ({ path, offsets }) => `${offsets.length} places of ${path}`,
   perf_event: ({ event }) => describeEvent(event),
   unknown: () => "a hook that this version does not know",

@@ -28,6 +28,7 @@ export { attachTc, type TcFilterName, TcLink, tc } from "./tc.js";
 export type { TcDirection, TcFilter, TcOptions, TcPlace } from "./tc-filters.js";
 export { attachTrace, type TraceOptions } from "./trace.js";
 export { attachTracepoint, type TracepointOptions } from "./tracepoint.js";
+export { attachTracingMulti, type TracingFunctions, type TracingMultiOptions } from "./tracing-multi.js";
 export { attachUprobe, type UprobeOptions } from "./uprobe.js";
 export { attachUprobeMulti, type UprobeMultiOptions } from "./uprobe-multi.js";
 export { attachUsdt, type UsdtOptions } from "./usdt.js";

@@ -5,7 +5,7 @@ import type { Btf, BtfKindName } from "../btf/index.js";
 import { ObjectError, UnsupportedError, withLocation } from "../errors.js";
 import { loadKernelBtf, type ModuleBtf, type ModuleBtfs } from "../kernel/index.js";
 import { didYouMean, nearNames } from "../near-names.js";
-import { AttachType, type ProgramSpec, ProgramType } from "../object/index.js";
+import { AttachType, isTracingMulti, type ProgramSpec, ProgramType, splitModule } from "../object/index.js";
 import { programFunctionId } from "../program/index.js";
 import type { FileDescriptor } from "../syscall/index.js";
 
@@ -16,13 +16,15 @@ interface TargetRule {
   readonly what: string;
 }
 
+const SECURITY_HOOK = "bpf_lsm_";
+
 const functionTarget: TargetRule = { kind: "func", prefix: "", what: "function" };
 
 /** By expected attach type; everything else names a function. */
 const rules: ReadonlyMap<number, TargetRule> = new Map([
   [AttachType.trace_raw_tp, { kind: "typedef", prefix: "btf_trace_", what: "tracepoint" }],
-  [AttachType.lsm_mac, { kind: "func", prefix: "bpf_lsm_", what: "LSM hook" }],
-  [AttachType.lsm_cgroup, { kind: "func", prefix: "bpf_lsm_", what: "LSM hook" }],
+  [AttachType.lsm_mac, { kind: "func", prefix: SECURITY_HOOK, what: "LSM hook" }],
+  [AttachType.lsm_cgroup, { kind: "func", prefix: SECURITY_HOOK, what: "LSM hook" }],
   [AttachType.trace_iter, { kind: "func", prefix: "bpf_iter_", what: "iterator" }],
 ]);
 
@@ -51,8 +53,11 @@ export function findAttachTarget(
   modules: Pick<ModuleBtfs, "list">,
   vmlinux: () => Btf = () => loadKernelBtf(`the attach target of program ${spec.name}`),
 ): AttachTarget | undefined {
-  if (!spec.needsAttachBtf) return undefined;
   const { attachTarget: target } = spec;
+  if (isTracingMulti(spec.expectedAttachType)) {
+    return withLocation({ program: spec.name, section: spec.sectionName }, () => findMultiOwner(target, modules));
+  }
+  if (!spec.needsAttachBtf) return undefined;
   return withLocation({ program: spec.name, section: spec.sectionName }, () => {
     if (target === undefined) {
       throw new ObjectError("OBJECT_INVALID", "neither the section nor setAttachTarget() names what to attach to", {
@@ -71,11 +76,16 @@ export function findAttachTarget(
   });
 }
 
+/** Programs on many functions are loaded for the types that have them all; without any the kernel takes its own. */
+function findMultiOwner(target: string | undefined, modules: Pick<ModuleBtfs, "list">): AttachTarget | undefined {
+  const { module } = splitModule(target ?? "");
+  if (module === undefined || module === "vmlinux") return undefined;
+  return { btfId: 0, owner: descriptorOf(modulesOf(module, modules)[0]!) };
+}
+
 /** vmlinux first, then every module; only the one that is named before a colon. Names of modules match whole. */
 function findInKernel(target: string, rule: TargetRule, vmlinux: Btf, modules: Pick<ModuleBtfs, "list">): AttachTarget {
-  const colon = target.indexOf(":");
-  const moduleName = colon < 0 ? undefined : target.slice(0, colon);
-  const name = target.slice(colon + 1);
+  const { module: moduleName, name } = splitModule(target);
   const inVmlinux = moduleName === undefined || moduleName === "vmlinux";
   if (inVmlinux) {
     const btfId = vmlinux.findByName(rule.prefix + name, rule.kind);
@@ -89,6 +99,11 @@ function findInKernel(target: string, rule: TargetRule, vmlinux: Btf, modules: P
   const where =
     moduleName === undefined ? "this kernel" : moduleName === "vmlinux" ? moduleName : `module ${moduleName}`;
   const what = moduleName === undefined && rule === functionTarget ? "kernel function" : rule.what;
+  if (rule.prefix === SECURITY_HOOK && namesOf(rule, vmlinux, []).next().done === true) {
+    throw new UnsupportedError("this kernel has no security hooks for programs", {
+      hint: "it takes Linux 5.7 built with CONFIG_BPF_LSM",
+    });
+  }
   const near = didYouMean(name, namesOf(rule, inVmlinux ? vmlinux : undefined, searched));
   throw new UnsupportedError(`${where} has no ${what} ${name}${near}`, {
     hint:

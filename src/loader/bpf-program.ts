@@ -21,6 +21,7 @@ import {
   attachTcx,
   attachTrace,
   attachTracepoint,
+  attachTracingMulti,
   attachUprobe,
   attachUprobeMulti,
   attachUsdt,
@@ -44,6 +45,8 @@ import {
   type TcxOptions,
   type TraceOptions,
   type TracepointOptions,
+  type TracingFunctions,
+  type TracingMultiOptions,
   type UprobeMultiOptions,
   type UprobeOptions,
   type UsdtOptions,
@@ -208,6 +211,18 @@ export class BpfProgram extends ProgramHandle {
   /** Attaches to what the program was loaded for (tp_btf, fentry, LSM …). Linux 5.5. libbpf: `bpf_program__attach_trace_opts`. */
   attachTrace(options?: TraceOptions): BpfLink {
     return this.#own(attachTrace(this, options));
+  }
+
+  /**
+   * Attaches a program of section `fentry.multi`, `fexit.multi` or `fsession.multi` to many kernel functions at once: a
+   * pattern such as `"vfs_*"` or `"nf_conntrack:nf_*"`, names or BTF ids. Functions of a module have to be named before
+   * load, by the section or by `setAttachTarget("nf_conntrack:*")`. Linux 7.2 on x86-64.
+   * libbpf: `bpf_program__attach_tracing_multi`.
+   *
+   * @throws NotFoundError when no function matches, ArgumentError, SystemCallError with code `ATTACH`
+   */
+  attachTracingMulti(functions: TracingFunctions, options?: TracingMultiOptions): BpfLink {
+    return this.#own(attachTracingMulti(this, functions, options));
   }
 
   /**

@@ -18,6 +18,7 @@ import { loadWithFallBacks, settleAttachType } from "./fall-backs.js";
 import { JumpTableMaps } from "./jump-tables.js";
 import type { LoadContext, PreparedObject, PreparedProgram } from "./prepare.js";
 import type { RelocatedProgram } from "./relocate.js";
+import { explainTooOld } from "./too-old.js";
 import { fixLog } from "./verifier-fixup.js";
 
 /**
@@ -69,7 +70,10 @@ export function* loadProgramOf(
     level: program.logLevel ?? context.logLevel,
     size: program.logSize ?? context.logSize,
   });
-  if (result.fd === undefined) throw refusal(context, program, linked, { ...result, withToken: token !== undefined });
+  if (result.fd === undefined) {
+    const error = refusal(context, program, linked, { ...result, withToken: token !== undefined });
+    throw explainTooOld(spec, result.errno, error) ?? error;
+  }
   program.setLoaded({ fd: result.fd, insns: result.insns, verifierLog: result.log });
   bindConstants(context, program, result.fd, token);
 }

@@ -61,6 +61,18 @@ export type LinkDetails =
       readonly missed: bigint;
     }
   | {
+      readonly kind: "tracing_multi";
+      /** 0, and no functions, where the kernel does not tell (Linux 7.2). */
+      readonly attachType: number;
+      /** Id of the BTF object that has the functions. */
+      readonly btfObjectId: number;
+      /** In the order of their ids. */
+      readonly btfIds: Uint32Array;
+      /** Zeros where kernel addresses are hidden from this process. */
+      readonly addresses: BigUint64Array;
+      readonly cookies: BigUint64Array;
+    }
+  | {
       readonly kind: "uprobe_multi";
       readonly path: string;
       readonly offsets: BigUint64Array;
@@ -144,6 +156,7 @@ const readers: Readonly<Record<number, (link: FdLike) => LinkDetails>> = {
     const info = read(link, layouts.map);
     return { kind: "sockmap", mapId: info.u32("map_id"), attachType: info.u32("attach_type") };
   },
+  15: readTracingMulti,
 };
 
 /**
@@ -197,6 +210,16 @@ function readKprobeMulti(link: FdLike): LinkDetails {
   const cookies = new BigUint64Array(count);
   const info = readInfo(link, "link", layouts.kprobe_multi, { addrs: addresses, cookies, count });
   return { kind: "kprobe_multi", addresses, cookies, flags: info.u32("flags"), missed: info.u64("missed") };
+}
+
+function readTracingMulti(link: FdLike): LinkDetails {
+  const count = read(link, layouts.tracing_multi).u32("count");
+  const ids = new Uint32Array(count);
+  const addresses = new BigUint64Array(count);
+  const cookies = new BigUint64Array(count);
+  const info = readInfo(link, "link", layouts.tracing_multi, { ids, addrs: addresses, cookies, count });
+  const [attachType, btfObjectId] = [info.u32("attach_type"), info.u32("btf_obj_id")];
+  return { kind: "tracing_multi", attachType, btfObjectId, btfIds: ids, addresses, cookies };
 }
 
 function readUprobeMulti(link: FdLike): LinkDetails {

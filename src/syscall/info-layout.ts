@@ -117,6 +117,15 @@ export const linkInfoLayouts = {
     missed: ["u64", 32],
     cookies: ["pointer", 40],
   }),
+  tracing_multi: layout(64, {
+    ...linkInfo,
+    attach_type: ["u32", 16],
+    count: ["u32", 20],
+    btf_obj_id: ["u32", 24],
+    ids: ["pointer", 32],
+    addrs: ["pointer", 40],
+    cookies: ["pointer", 48],
+  }),
   uprobe_multi: layout(64, {
     ...linkInfo,
     path: ["pointer", 16],

@@ -110,6 +110,16 @@ export const rows: readonly Row[] = [
     fixtures: { freplace: ["new_verdict", "bare_verdict", "on_entry"] },
     tests: ["loader/attach-targets"],
   },
+  {
+    what: "attach targets of programs on many functions",
+    fixtures: { tracing_multi: ["on_entries", "on_module", "on_chosen"] },
+    tests: ["link/tracing-multi"],
+  },
+  {
+    what: "sessions, security hooks of a control group",
+    fixtures: { trampolines: ["on_session", "on_connect"] },
+    tests: ["link/trampolines"],
+  },
   { what: "weak functions that lost", fixtures: { overridden: ["kept"] }, tests: ["loader/program-forms"] },
   {
     what: "callbacks: for_each, loop",

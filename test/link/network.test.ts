@@ -3,10 +3,11 @@
 
 import { openSync } from "node:fs";
 import { expect, it } from "vitest";
-import { type BpfObject, NotFoundError } from "../../src/index.js";
+import { type BpfObject, type NetkitOptions, NotFoundError } from "../../src/index.js";
 import { withLoaded } from "../support/fixtures.js";
 import { type Loopback, withLoopback } from "../support/loopback.js";
 import { kernelDescribe, kernelIt } from "../support/needs.js";
+import { PEER, PRIMARY, withNetkit } from "../support/netkit.js";
 
 /** Loads some programs of the fixture and runs `body` in a network of its own. */
 function withHooks(programs: readonly string[], body: (obj: BpfObject, network: Loopback) => void): Promise<void> {
@@ -92,6 +93,56 @@ kernelDescribe("network hooks", { needs: ["netns", "array_mmap"] }, () => {
       first.close();
       expect(growth(obj, "ingress_runs", send)).toBe(0n);
     });
+  });
+
+  kernelIt("netkit: both devices of a pair, and order by anchors", { needs: ["netkit"] }, async () => {
+    const names = ["on_primary", "on_primary_too", "on_peer"];
+    const pick = (obj: BpfObject): void => {
+      for (const program of obj.programs) program.autoload = names.includes(program.name);
+      obj.map("sockets").autocreate = false;
+    };
+    await withLoaded("hooks", pick, (obj) =>
+      withNetkit((network) => {
+        const first = obj.program("on_primary").attachNetkit(PRIMARY);
+        const peer = obj.program("on_peer").attachNetkit(PRIMARY);
+        expect([first.kind, first.target]).toEqual(["netkit", `netkit of interface ${PRIMARY}`]);
+        expect(first.info()).toMatchObject({ kind: "netkit", attachType: 54 });
+        expect(peer.info()).toMatchObject({ kind: "netkit", attachType: 55 });
+        expect(growth(obj, "primary_runs", () => network.send(PRIMARY))).toBe(1n);
+        expect(obj.bss.peer_runs).toBe(0n);
+        expect(growth(obj, "peer_runs", () => network.send(PEER))).toBe(1n);
+        expect(obj.bss.primary_runs).toBe(1n);
+
+        const orderOf = (options: NetkitOptions): unknown => {
+          const second = obj.program("on_primary_too").attachNetkit(PRIMARY, options);
+          obj.bss.order = 0n;
+          network.send(PRIMARY);
+          second.close();
+          return obj.bss.order;
+        };
+        expect(orderOf({})).toBe(12n);
+        expect(orderOf({ before: "all" })).toBe(21n);
+        expect(orderOf({ before: first })).toBe(21n);
+        expect(orderOf({ after: first })).toBe(12n);
+        expect(orderOf({ before: obj.program("on_primary") })).toBe(21n);
+        expect(orderOf({ before: { linkId: first.info().id } })).toBe(21n);
+        expect(() => orderOf({ before: peer })).toThrow("is not attached here");
+        expect(() => orderOf({ expectedRevision: 1n })).toThrow("has changed since its revision");
+        expect(() => obj.program("on_primary_too").attachNetkit(PEER)).toThrow("through the primary device");
+
+        // The list has the new program at once.
+        first.update(obj.program("on_primary_too"));
+        obj.bss.order = 0n;
+        expect(growth(obj, "primary_runs", () => network.send(PRIMARY))).toBe(0n);
+        expect(obj.bss.order).toBe(2n);
+        first.close();
+        peer.close();
+        obj.bss.order = 0n;
+        expect(growth(obj, "peer_runs", () => network.send(PEER))).toBe(0n);
+        network.send(PRIMARY);
+        expect(obj.bss.order).toBe(0n);
+      }),
+    );
   });
 
   kernelIt("netfilter: a hook of the packet filter", { needs: ["netfilter_link"] }, async () => {

@@ -139,6 +139,29 @@ export const features = {
   fexit: { what: "fexit programs", since: "5.5", probe: tracing.tracingProbe("fexit") },
   fmod_ret: { what: "fmod_ret programs on security hooks", since: "5.7", probe: tracing.tracingProbe("fmod_ret") },
   lsm: { what: "programs on security hooks", since: "5.7", probe: tracing.tracingProbe("lsm") },
+  tracing_cookie: { what: "cookies of fentry programs", since: "5.19", probe: tracing.tracingProbe("fentry", 7n) },
+  tp_btf_cookie: {
+    what: "cookies of raw tracepoints typed by BTF",
+    since: "6.10",
+    probe: tracing.tracingProbe("tp_btf", 7n),
+  },
+  sleepable_fentry: {
+    what: "sleepable fentry programs on the function of test runs",
+    since: "6.3",
+    probe: tracing.tracingProbe("sleepable_fentry"),
+  },
+  sleepable_lsm: {
+    what: "sleepable programs on the hook of opened files",
+    since: "5.11",
+    probe: tracing.tracingProbe("sleepable_lsm"),
+  },
+  fsession: { what: "fentry and fexit in one program", since: "7.0", probe: tracing.tracingProbe("fsession") },
+  tracing_multi: { what: "fentry links with many functions", since: "7.2", probe: tracing.tracingMultiProbe },
+  raw_tracepoint_writable: {
+    what: "raw tracepoints whose argument can be written",
+    since: "5.2",
+    probe: tracing.writableTracepointProbe,
+  },
   iter_options: {
     what: "iterators over the tasks of one process, over control groups",
     since: "6.1",
@@ -197,6 +220,7 @@ export const features = {
     since: "6.7",
     probe: net.unixAddressProbe,
   },
+  lsm_cgroup: { what: "programs on security hooks of a control group", since: "6.0", probe: net.cgroupProbe("lsm") },
   cgroup_anchors: { what: "order of programs on control groups", since: "6.16", probe: net.cgroupProbe("before") },
   struct_ops: { what: "struct_ops (TCP congestion control)", since: "5.6", probe: net.structOpsProbe(0) },
   struct_ops_link: { what: "links of struct_ops", since: "6.4", probe: net.structOpsProbe(1 << 13) },

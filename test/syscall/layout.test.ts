@@ -99,6 +99,8 @@ const rows: Record<string, Row> = {
   "info sockmap": { layout: info.map, of: "link", family: "sockmap" },
   "info netfilter": { layout: info.netfilter, of: "link", family: "netfilter" },
   "info kprobe_multi": { layout: info.kprobe_multi, of: "link", family: "kprobe_multi" },
+  // Linux 7.3: as its own type information says.
+  "info tracing_multi": { layout: info.tracing_multi, of: "link", family: "tracing_multi" },
   "info uprobe_multi": { layout: info.uprobe_multi, of: "link", family: "uprobe_multi" },
   "info perf_event": eventRow(info.perf_event),
   "info uprobe": eventRow(info.uprobe, "perf_event.uprobe"),

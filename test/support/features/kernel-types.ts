@@ -28,6 +28,9 @@ let index: Map<string, number> | undefined;
 const wanted = new Set([
   "btf_trace_sys_enter",
   "bpf_lsm_task_getpgid",
+  "bpf_lsm_file_open",
+  "bpf_lsm_socket_connect",
+  "bpf_fentry_test1",
   "bpf_iter_task",
   "bpf_iter_task_vma",
   "bpf_iter_unix",

@@ -104,20 +104,29 @@ export function tcProbe(): void {
 
 /** A device of this kind is made. */
 export function deviceKindProbe(kind: "veth" | "netkit"): () => void {
-  return () =>
-    inNewNetwork((own) => {
-      const info = attribute(1, bytesOf(kind));
-      const [IFLA_IFNAME, IFLA_LINKINFO] = [3, 18];
-      request(own, RTM_NEWLINK, [
-        ...new Uint8Array(16),
-        ...attribute(IFLA_IFNAME, bytesOf("probe0")),
-        ...attribute(IFLA_LINKINFO, info),
-      ]);
-    });
+  return () => inNewNetwork((own) => addDevice(own, kind, "probe0"));
 }
 
-/** A program on a cgroup of the second version, by BPF_PROG_ATTACH, by a link, or by a link before all others. */
-export function cgroupProbe(how: "attach" | "link" | "before"): () => void {
+/** Makes a network device; with a name for its peer, where devices of the kind come in pairs. */
+export function addDevice(own: (fd: number) => number, kind: "veth" | "netkit", name: string, peer?: string): void {
+  const [IFLA_IFNAME, IFLA_LINKINFO, IFLA_INFO_KIND, IFLA_INFO_DATA, PEER_INFO] = [3, 18, 1, 2, 1];
+  const info = attribute(IFLA_INFO_KIND, bytesOf(kind));
+  if (peer !== undefined) {
+    const description = [...new Uint8Array(16), ...attribute(IFLA_IFNAME, bytesOf(peer))];
+    info.push(...attribute(IFLA_INFO_DATA, attribute(PEER_INFO, description)));
+  }
+  request(own, RTM_NEWLINK, [
+    ...new Uint8Array(16),
+    ...attribute(IFLA_IFNAME, bytesOf(name)),
+    ...attribute(IFLA_LINKINFO, info),
+  ]);
+}
+
+/**
+ * A program on a cgroup of the second version, by BPF_PROG_ATTACH, by a link, or by a link before all others; or one on a
+ * security hook.
+ */
+export function cgroupProbe(how: "attach" | "link" | "before" | "lsm"): () => void {
   return () =>
     withDescriptors((own) => {
       const mount = /^\S+ (\S+) cgroup2 /m.exec(readFileSync("/proc/mounts", "utf8"))?.[1];
@@ -127,8 +136,15 @@ export function cgroupProbe(how: "attach" | "link" | "before"): () => void {
       try {
         withDescriptors((hold) => {
           const EGRESS = 1;
-          const program = hold(load(Type.cgroupSkb, own(createCounter()), { result: 1 }));
           const target = hold(openSync(group, "r"));
+          if (how === "lsm") {
+            const LSM_CGROUP = 43;
+            const attachBtfId = kernelType(Kind.func, "bpf_lsm_socket_connect");
+            const options = { expectedAttachType: LSM_CGROUP, attachBtfId, result: 1 };
+            hold(link(hold(load(Type.lsm, own(createCounter()), options)), target, LSM_CGROUP));
+            return;
+          }
+          const program = hold(load(Type.cgroupSkb, own(createCounter()), { result: 1 }));
           if (how === "link") hold(link(program, target, EGRESS));
           else if (how === "before") hold(link(program, target, EGRESS, [], 1 << 3));
           else {

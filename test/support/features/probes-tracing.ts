@@ -29,6 +29,8 @@ const Attach = {
   kprobeSession: 56,
   uprobeMulti: 48,
   uprobeSession: 57,
+  fsession: 58,
+  fentryMulti: 59,
 } as const;
 
 /** A descriptor of a perf event of this thread. */
@@ -176,22 +178,85 @@ export function rawTracepointProbe(): void {
   });
 }
 
-/** A tracing program on a kernel type. */
-export function tracingProbe(hook: "tp_btf" | "fentry" | "fexit" | "fmod_ret" | "lsm"): () => void {
+const SLEEPABLE = 1 << 4;
+
+/** Hooks that are known by the id of a kernel type, and what makes them run. */
+const typedHooks = {
+  tp_btf: { type: Type.tracing, attach: Attach.traceRawTp, kind: Kind.typedef, name: "btf_trace_sys_enter" },
+  fentry: { type: Type.tracing, attach: Attach.fentry, kind: Kind.func, name: getpgidFunction },
+  fexit: { type: Type.tracing, attach: Attach.fexit, kind: Kind.func, name: getpgidFunction },
+  fsession: { type: Type.tracing, attach: Attach.fsession, kind: Kind.func, name: getpgidFunction },
+  fmod_ret: { type: Type.tracing, attach: Attach.modifyReturn, kind: Kind.func, name: "security_task_getpgid" },
+  lsm: { type: Type.lsm, attach: Attach.lsmMac, kind: Kind.func, name: "bpf_lsm_task_getpgid" },
+  sleepable_fentry: {
+    type: Type.tracing,
+    attach: Attach.fentry,
+    kind: Kind.func,
+    name: "bpf_fentry_test1",
+    flags: SLEEPABLE,
+    // A test run of such a program calls the function.
+    trigger: (program: number) => bpf(TEST_RUN, 80, [[0, "u32", program]], "test run"),
+  },
+  sleepable_lsm: {
+    type: Type.lsm,
+    attach: Attach.lsmMac,
+    kind: Kind.func,
+    name: "bpf_lsm_file_open",
+    flags: SLEEPABLE,
+    trigger: () => readFileSync("/dev/null"),
+  },
+} as const;
+
+/** A tracing program on a kernel type; with a cookie by a link of its own kind. */
+export function tracingProbe(hook: keyof typeof typedHooks, cookie?: bigint): () => void {
   return () =>
     withDescriptors((own) => {
       const counter = own(createCounter());
-      const { type, attach, kind, name } = {
-        tp_btf: { type: Type.tracing, attach: Attach.traceRawTp, kind: Kind.typedef, name: "btf_trace_sys_enter" },
-        fentry: { type: Type.tracing, attach: Attach.fentry, kind: Kind.func, name: getpgidFunction },
-        fexit: { type: Type.tracing, attach: Attach.fexit, kind: Kind.func, name: getpgidFunction },
-        fmod_ret: { type: Type.tracing, attach: Attach.modifyReturn, kind: Kind.func, name: "security_task_getpgid" },
-        lsm: { type: Type.lsm, attach: Attach.lsmMac, kind: Kind.func, name: "bpf_lsm_task_getpgid" },
-      }[hook];
-      const program = own(load(type, counter, { expectedAttachType: attach, attachBtfId: kernelType(kind, name) }));
-      own(bpf(RAW_TRACEPOINT_OPEN, 16, [[8, "u32", program]], hook));
-      expectRuns(counter, getpgid);
+      const { type, attach, kind, name, ...more } = typedHooks[hook];
+      const flags = "flags" in more ? more.flags : 0;
+      const attachBtfId = kernelType(kind, name);
+      const program = own(load(type, counter, { expectedAttachType: attach, attachBtfId, flags }));
+      if (cookie === undefined) own(bpf(RAW_TRACEPOINT_OPEN, 16, [[8, "u32", program]], hook));
+      else own(link(program, 0, attach, [[24, "u64", cookie]]));
+      expectRuns(counter, () => ("trigger" in more ? more.trigger(program) : getpgid()));
     });
+}
+
+/** A link with a list of functions by their BTF ids. */
+export function tracingMultiProbe(): void {
+  withDescriptors((own) => {
+    const counter = own(createCounter());
+    const ids = struct(4, [[0, "u32", kernelType(Kind.func, getpgidFunction)]]);
+    const program = own(load(Type.tracing, counter, { expectedAttachType: Attach.fentryMulti }));
+    own(
+      link(program, 0, Attach.fentryMulti, [
+        [16, "u64", ids],
+        [32, "u32", 1],
+      ]),
+    );
+    expectRuns(counter, getpgid);
+  });
+}
+
+/** The tracepoint at the end of test runs, whose argument programs may write. */
+export function writableTracepointProbe(): void {
+  withDescriptors((own) => {
+    const counter = own(createCounter());
+    const program = own(load(Type.rawTracepointWritable, counter));
+    const fields: Field[] = [
+      [0, "u64", text("bpf_test_finish")],
+      [8, "u32", program],
+    ];
+    own(bpf(RAW_TRACEPOINT_OPEN, 16, fields, "writable tracepoint"));
+    const packet = new Uint8Array(64);
+    const filter = own(load(Type.socketFilter, own(createCounter())));
+    const run: Field[] = [
+      [0, "u32", filter],
+      [8, "u32", packet.length],
+      [16, "u64", packet],
+    ];
+    expectRuns(counter, () => bpf(TEST_RUN, 40, run, "test run"));
+  });
 }
 
 /** A program of type ext in the place of a function of a socket filter, which is then run. */

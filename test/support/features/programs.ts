@@ -21,6 +21,7 @@ export const Type = {
   rawTracepoint: 17,
   cgroupSockAddr: 18,
   skReuseport: 21,
+  rawTracepointWritable: 24,
   tracing: 26,
   ext: 28,
   lsm: 29,
