@@ -44,7 +44,11 @@ export const hookRows: readonly HookRow[] = [
     sections: ["raw_tp.s+", "raw_tracepoint.s+"],
     tests: { "link/tracepoint": ["sleepable tracepoints > raw_tp.s", "sleepable tracepoints > raw_tracepoint.s"] },
   },
-  { hook: "raw tracepoint, writable", sections: ["raw_tp.w+", "raw_tracepoint.w+"], tests: {} },
+  {
+    hook: "raw tracepoint, writable",
+    sections: ["raw_tp.w+", "raw_tracepoint.w+"],
+    tests: { "link/trampolines": ["raw tracepoints that can be written > change what comes after them"] },
+  },
   {
     hook: "raw tracepoint by BTF",
     sections: ["tp_btf+"],
@@ -165,24 +169,55 @@ export const hookRows: readonly HookRow[] = [
     hook: "fentry, fexit",
     sections: ["fentry+", "fexit+"],
     tests: {
+      "link/trampolines": [
+        "fentry and fexit > run with arguments and result, until their link is closed",
+        "fentry and fexit > go on by a pin after everything else is closed",
+        "fentry and fexit > tell the cookie",
+      ],
       "loader/attach-targets": [
         "a function of a program > is watched as it is entered and left",
         "a function of a module > is watched, whether the section names the module or not",
       ],
     },
   },
-  { hook: "fentry, fexit, sleepable", sections: ["fentry.s+", "fexit.s+"], tests: {} },
-  { hook: "fmod_ret", sections: ["fmod_ret+"], tests: {} },
+  {
+    hook: "fentry, fexit, sleepable",
+    sections: ["fentry.s+", "fexit.s+"],
+    tests: { "link/trampolines": ["fentry and fexit > sleep to read memory of the process"] },
+  },
+  {
+    hook: "fmod_ret",
+    sections: ["fmod_ret+"],
+    tests: { "link/trampolines": ["fmod_ret > changes what a function returns, for as long as it is attached"] },
+  },
   { hook: "fmod_ret, sleepable", sections: ["fmod_ret.s+"], tests: {} },
-  { hook: "fsession", sections: ["fsession+"], tests: {} },
+  {
+    hook: "fsession",
+    sections: ["fsession+"],
+    tests: { "link/trampolines": ["fentry and fexit > are both in a session, which keeps a value"] },
+  },
   { hook: "fsession, sleepable", sections: ["fsession.s+"], tests: {} },
-  { hook: "fentry, fexit on many functions", sections: ["fentry.multi+", "fexit.multi+"], tests: {} },
+  {
+    hook: "fentry, fexit on many functions",
+    sections: ["fentry.multi+", "fexit.multi+"],
+    tests: {
+      "link/tracing-multi": [
+        "fentry.multi and fexit.multi > run for all that a pattern matches, with arguments and results",
+        "fentry.multi and fexit.multi > take names or BTF ids with a cookie each",
+        "fentry.multi and fexit.multi > run for functions of a module",
+      ],
+    },
+  },
   {
     hook: "fentry, fexit on many functions, sleepable",
     sections: ["fentry.multi.s+", "fexit.multi.s+"],
-    tests: {},
+    tests: { "link/tracing-multi": ["fentry.multi and fexit.multi > sleep where the function may"] },
   },
-  { hook: "fsession on many functions", sections: ["fsession.multi+"], tests: {} },
+  {
+    hook: "fsession on many functions",
+    sections: ["fsession.multi+"],
+    tests: { "link/tracing-multi": ["fentry.multi and fexit.multi > are both in a session, which keeps a value"] },
+  },
   { hook: "fsession on many functions, sleepable", sections: ["fsession.multi.s+"], tests: {} },
   {
     hook: "freplace",
@@ -197,10 +232,21 @@ export const hookRows: readonly HookRow[] = [
   {
     hook: "LSM",
     sections: ["lsm+"],
-    tests: { "loader/map-types": ["storage > of inodes (inode_storage)"] },
+    tests: {
+      "link/trampolines": ["security hooks > refuse what the program refuses, until the link is closed"],
+      "loader/map-types": ["storage > of inodes (inode_storage)"],
+    },
   },
-  { hook: "LSM, sleepable", sections: ["lsm.s+"], tests: {} },
-  { hook: "LSM of a control group", sections: ["lsm_cgroup+"], tests: {} },
+  {
+    hook: "LSM, sleepable",
+    sections: ["lsm.s+"],
+    tests: { "link/trampolines": ["security hooks > sleep to read memory of the process"] },
+  },
+  {
+    hook: "LSM of a control group",
+    sections: ["lsm_cgroup+"],
+    tests: { "link/trampolines": ["security hooks > of a control group refuse for its processes only"] },
+  },
   {
     hook: "iterator",
     sections: ["iter+"],
@@ -281,7 +327,11 @@ export const hookRows: readonly HookRow[] = [
       ],
     },
   },
-  { hook: "netkit", sections: ["netkit/primary", "netkit/peer"], tests: {} },
+  {
+    hook: "netkit",
+    sections: ["netkit/primary", "netkit/peer"],
+    tests: { "link/network": ["network hooks > netkit: both devices of a pair, and order by anchors"] },
+  },
   {
     hook: "netfilter",
     sections: ["netfilter"],

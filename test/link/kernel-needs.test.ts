@@ -1,4 +1,4 @@
-// What is known about a hook before the kernel is asked, and what its refusals mean.
+// What the kernel needs for a hook, known before it is asked or told after it refused without a word.
 
 import { describe, expect, it } from "vitest";
 import { Btf, BtfBuilder } from "../../src/btf/index.js";

@@ -143,39 +143,6 @@ kernelDescribe("fmod_ret", { needs: ["fmod_ret", "array_mmap"] }, () => {
   });
 });
 
-kernelDescribe("tracepoints typed by BTF", { needs: ["tp_btf", "array_mmap"] }, () => {
-  const numbers: Readonly<Record<string, bigint>> = { x64: 121n, arm64: 155n };
-  const watch = (program: string, body: (obj: BpfObject) => void): Promise<void> =>
-    withLoaded(
-      "trampolines",
-      (obj) => {
-        only(program)(obj);
-        obj.rodata.target_call = numbers[process.arch] ?? -1n;
-      },
-      body,
-    );
-
-  it("run with their arguments", async () => {
-    await watch("on_call", (obj) => {
-      const [link] = obj.attach();
-      expect(link!.target).toBe("tp_btf/sys_enter");
-      expect(growth(obj, "calls")).toBe(3n);
-      link!.close();
-      expect(growth(obj, "calls")).toBe(0n);
-    });
-  });
-
-  kernelIt("tell the cookie", { needs: ["tp_btf_cookie"] }, async () => {
-    await watch("on_call_cookie", (obj) => {
-      const link = obj.program("on_call_cookie").attachTrace({ cookie: 77n });
-      expect(growth(obj, "calls")).toBe(3n);
-      expect(obj.bss.last_cookie).toBe(77n);
-      link.close();
-      expect(growth(obj, "calls")).toBe(0n);
-    });
-  });
-});
-
 kernelDescribe("raw tracepoints that can be written", { needs: ["raw_tracepoint_writable", "array_mmap"] }, () => {
   it("change what comes after them", async () => {
     await withLoaded(

@@ -140,11 +140,6 @@ export const features = {
   fmod_ret: { what: "fmod_ret programs on security hooks", since: "5.7", probe: tracing.tracingProbe("fmod_ret") },
   lsm: { what: "programs on security hooks", since: "5.7", probe: tracing.tracingProbe("lsm") },
   tracing_cookie: { what: "cookies of fentry programs", since: "5.19", probe: tracing.tracingProbe("fentry", 7n) },
-  tp_btf_cookie: {
-    what: "cookies of raw tracepoints typed by BTF",
-    since: "6.10",
-    probe: tracing.tracingProbe("tp_btf", 7n),
-  },
   sleepable_fentry: {
     what: "sleepable fentry programs on the function of test runs",
     since: "6.3",
