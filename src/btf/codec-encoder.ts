@@ -84,7 +84,7 @@ export class Encoder {
   #array({ element, count }: ArrayPlan): Writer {
     const write = this.writer(element);
     return (view, offset, value) => {
-      if (!Array.isArray(value)) throw expected("an array", value);
+      if (!isList(value, element)) throw expected("an array", value);
       if (value.length > count) throw new Misfit(`${value.length} elements do not fit in an array of ${count}`);
       for (let i = 0; i < value.length; i++) {
         try {
@@ -180,6 +180,13 @@ export class Encoder {
     const read = this.#interpreter.reader(field.plan);
     return isSame(read(a, field.offset - start), read(b, field.offset - start));
   }
+}
+
+/** Arrays, and typed arrays where the elements are numbers; bytes are only those of bytes, not of wider numbers. */
+function isList(value: unknown, { kind, size }: Plan): value is ArrayLike<unknown> {
+  if (Array.isArray(value)) return true;
+  if (!ArrayBuffer.isView(value) || value instanceof DataView || (kind !== "int" && kind !== "float")) return false;
+  return size === 1 || !(value instanceof Uint8Array);
 }
 
 /** True for equal outcomes of one reader. */

@@ -59,7 +59,7 @@ export interface BtfTypeCodec extends BtfCodec {
  * | float, double | number | |
  * | `char[N]` | string up to the NUL; wrong UTF-8 becomes U+FFFD | Uint8Array of at most N bytes |
  * | `unsigned char[N]` | Uint8Array, a copy | fewer than N bytes |
- * | other arrays | array | fewer than N elements |
+ * | other arrays | array | fewer than N elements; a typed array where they are numbers |
  * | struct | object with own properties in the order of the members | Uint8Array of the whole; members left out are zero |
  * | union | object with a getter per member over a copy of the bytes, these at `[unionBytes]` | object with one member; Uint8Array of the whole |
  * | bitfields | like their type | |

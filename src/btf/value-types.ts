@@ -2,6 +2,7 @@
 // encoders (codec-encoder.ts) and live views (live.ts) say the same.
 
 import type { BtfValue } from "./codec-value.js";
+import type { Words } from "./live-words.js";
 
 /** A loaded map or program, a link: what has a descriptor. */
 export type HasDescriptor = {
@@ -15,12 +16,14 @@ export type Descriptor = number | HasDescriptor;
 export type AnyInput =
   | BtfValue
   | HasDescriptor
+  | Words
   | readonly AnyInput[]
   | { readonly [member: string]: AnyInput | undefined };
 
 /**
  * Values that encode as a `T`: integers of either type, text as bytes, structs with members left out (they become zero),
- * unions with one member, arrays with fewer elements, structs and unions as bytes of the whole.
+ * unions with one member, arrays with fewer elements and those of numbers as typed arrays, structs and unions as bytes of
+ * the whole.
  */
 export type ValueInput<T> = BtfValue extends T
   ? AnyInput
@@ -31,7 +34,7 @@ export type ValueInput<T> = BtfValue extends T
       : T extends boolean | Uint8Array
         ? T
         : T extends readonly (infer E)[]
-          ? readonly ValueInput<E>[]
+          ? readonly ValueInput<E>[] | (E extends number | bigint ? Words : never)
           : T extends object
             ? HasDescriptor extends T
               ? T

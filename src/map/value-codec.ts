@@ -61,6 +61,12 @@ export const descriptorCodec: BtfCodec = {
   },
 };
 
+/** An array, or a typed array of numbers. */
+function isList(value: unknown): value is ArrayLike<BtfValue> {
+  const isWords = ArrayBuffer.isView(value) && !(value instanceof DataView || value instanceof Uint8Array);
+  return Array.isArray(value) || isWords;
+}
+
 /** Wraps a codec of one CPU's value into one of all possible CPUs' (each padded to 8 bytes by the kernel). */
 export function perCpuCodec(one: BtfCodec, cpus: number): BtfCodec {
   const stride = Math.ceil(one.size / 8) * 8;
@@ -68,11 +74,11 @@ export function perCpuCodec(one: BtfCodec, cpus: number): BtfCodec {
     size: stride * cpus,
     decode: (view, offset) => Array.from({ length: cpus }, (_, cpu) => one.decode(view, offset + cpu * stride)),
     encode(view, offset, value) {
-      if (!Array.isArray(value) || value.length !== cpus) {
+      if (!isList(value) || value.length !== cpus) {
         throw new ValueError("VALUE", `a per-CPU value is an array with ${cpus} elements, one for each possible CPU`);
       }
       new Uint8Array(view.buffer, view.byteOffset + offset, stride * cpus).fill(0);
-      for (let cpu = 0; cpu < cpus; cpu++) one.encode(view, offset + cpu * stride, value[cpu] as BtfValue);
+      for (let cpu = 0; cpu < cpus; cpu++) one.encode(view, offset + cpu * stride, value[cpu]!);
     },
   };
 }

@@ -22,6 +22,7 @@ const float = types.add({ kind: "float", name: "float", size: 4 });
 const color = types.add({ kind: "enum", name: "color", size: 4, signed: false, values: [] });
 const name = types.array(char, 4);
 const mac = types.array(u8, 6);
+const numbers = types.array(u16, 3);
 const point = types.struct("point", 8, [
   ["x", u8, 0],
   ["y", s32, 32],
@@ -120,6 +121,13 @@ describe("encode refuses", () => {
     expect(refusal(type, value)).toBe(reason);
   });
 
+  it("bytes for an array of wider numbers, and typed arrays that do not fit", () => {
+    expect(() => encode(numbers, Uint8Array.of(1, 2, 3))).toThrow(/value: expected an array, got 3 bytes/);
+    expect(() => encode(numbers, Uint32Array.of(1, 70000))).toThrow(/value\[1\]: 70000 does not fit in u16/);
+    expect(() => encode(numbers, new Uint16Array(4))).toThrow(/4 elements do not fit in an array of 3/);
+    expect(() => encode(numbers, new DataView(new ArrayBuffer(6)))).toThrow(/expected an array/);
+  });
+
   it("fractions where 64-bit integers are numbers", () => {
     expect(refusal(u64, 0.5, { int64: "number" })).toBe("value: 0.5 does not fit in u64 (0 … 18446744073709551615)");
   });
@@ -148,6 +156,7 @@ describe("encode accepts", () => {
     ["structs without all members, padding zero", point, { x: 1 }, [1, 0, 0, 0, 0, 0, 0, 0]],
     ["undefined members as left out", point, { x: undefined, y: 1 }, [0, 0, 0, 0, 1, 0, 0, 0]],
     ["raw structs", point, Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8), [1, 2, 3, 4, 5, 6, 7, 8]],
+    ["typed arrays for numbers", numbers, Uint16Array.of(1, 0x203), [1, 0, 3, 2, 0, 0]],
     ["raw unions", choice, Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8), [1, 2, 3, 4, 5, 6, 7, 8]],
     ["union members that agree", choice, { number: 0x6261, text: "ab" }, [97, 98, 0, 0, 0, 0, 0, 0]],
     ["objects without a prototype", point, Object.assign(Object.create(null), { x: 2 }), [2, 0, 0, 0, 0, 0, 0, 0]],

@@ -223,6 +223,8 @@ kernelDescribe("live global variables", { needs: ["syscall_program"] }, () => {
       );
       expect(() => typedArray([1, 2], Int32Array)).toThrow(/takes a live array/);
       expect(() => typedArray(obj.rodata.ro_shape, Int32Array)).toThrow(ArgumentError);
+      obj.data.data_array = Int32Array.of(4, 3, 2, 1) as never;
+      expect([...words]).toEqual([4, 3, 2, 1]);
       kept = words;
     });
     expect(kept[0] ?? 0).toBe(0);

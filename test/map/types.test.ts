@@ -149,6 +149,8 @@ kernelDescribe("types of maps", { needs: ["socket_filter"] }, () => {
       expect(hits.getCpu(2, cpus - 1)).toBe(200n + BigInt(cpus - 1));
       hits.setAllCpus(2, 5n);
       expect(hits.get(2)).toEqual(new Array(cpus).fill(5n));
+      hits.set(3, BigUint64Array.from(value(7)));
+      expect(hits.get(3)).toEqual(value(7));
       expect(() => hits.getCpu(2, cpus)).toThrow(ArgumentError);
       expect(() => hits.get(2, { flags: 8n })).toThrow(/change the size of a value \(use getCpu\(\)/);
     });
