@@ -9,7 +9,7 @@ import { BpfLink } from "./link.js";
 import { refuseIdleHooks } from "./security-hooks.js";
 import { nameOf, withFile } from "./targets.js";
 
-/** Options of control group attachments. Places other than the end of the list: Linux 6.16. */
+/** Options of control group attachments. Places other than the end of the list, beside other links: Linux 6.16. */
 export interface CgroupOptions extends AnchorOptions {
   /**
    * Runs before the programs of groups below, instead of after them (BPF_F_PREORDER, Linux 6.16).
@@ -39,12 +39,12 @@ export function attachCgroup(program: ProgramHandle, group: string | FdLike, opt
       : linkCreate({ ...base, flags: preorder });
     return new BpfLink({ kind: "cgroup", program: program.name, target, link });
   };
+  const hints = isAnchored(options) ? anchoredHints : plainHints;
   const since = options.preorder === true || isAnchored(options) ? "6.16" : "5.7";
   return withFile(group, "control group", (fd) => explainAttach(program, target, () => open(fd), { hints, since }));
 }
 
-const hints = {
-  ...anchorHints,
+const plainHints = {
   EBADF: "it is no control group of version 2",
   EPERM: () => {
     // Without the capability that is the reason.
@@ -52,4 +52,10 @@ const hints = {
     if (has !== undefined && !has.has("CAP_NET_ADMIN") && !has.has("CAP_SYS_ADMIN")) return undefined;
     return "a program of a group above forbids others below it (it was attached without BPF_F_ALLOW_MULTI)";
   },
+};
+
+const anchoredHints = {
+  ...plainHints,
+  ...anchorHints,
+  EINVAL: "links of control groups are placed beside links: name a link or its id, not a program",
 };

@@ -335,7 +335,12 @@ export const hookRows: readonly HookRow[] = [
   {
     hook: "netfilter",
     sections: ["netfilter"],
-    tests: { "link/network": ["network hooks > netfilter: a hook of the packet filter"] },
+    tests: {
+      "link/network": [
+        "network hooks > netfilter: a hook of the packet filter",
+        "network hooks > netfilter: IPv6, and whole packets",
+      ],
+    },
   },
   {
     hook: "socket lookup",
@@ -365,7 +370,10 @@ export const hookRows: readonly HookRow[] = [
   {
     hook: "XDP on packets of several buffers",
     sections: ["xdp.frags"],
-    tests: { "loader/program-forms": ["flags of sections > let XDP see packets of several buffers (xdp.frags)"] },
+    tests: {
+      "loader/program-forms": ["flags of sections > let XDP see packets of several buffers (xdp.frags)"],
+      "link/socket-hooks": ["XDP programs in maps > xdp.frags/devmap"],
+    },
   },
   {
     hook: "sk_msg",
@@ -394,7 +402,7 @@ export const hookRows: readonly HookRow[] = [
     },
   },
   {
-    hook: "infrared decoder",
+    hook: "infrared receiver (none here; test/link/lirc.test.ts answers for one)",
     sections: ["lirc_mode2"],
     tests: {},
   },
@@ -408,6 +416,7 @@ export const hookRows: readonly HookRow[] = [
         "control group hooks > run for the group and those below it, until they are detached",
         "control group hooks > stand beside each other, and can be replaced",
         "control group hooks > go before others by anchors",
+        "control group hooks > take links and their ids as anchors, and the list's revision",
       ],
     },
   },

@@ -1,7 +1,7 @@
 // Hooks on control groups: they run for processes in a group of the test's own.
 
 import { expect, it } from "vitest";
-import type { BpfObject } from "../../src/index.js";
+import { type BpfObject, type CgroupOptions, queryPrograms } from "../../src/index.js";
 import { runInCgroup, withCgroup } from "../support/cgroup.js";
 import { withLoaded } from "../support/fixtures.js";
 import { kernelDescribe, kernelIt } from "../support/needs.js";
@@ -82,6 +82,30 @@ kernelDescribe("control group hooks", { needs: ["cgroup_link", "array_mmap"] }, 
       first.close();
       obj.program("on_connect").attachCgroup(group, { preorder: true });
       expect(orderOf(below)).toBe(12n);
+    });
+  });
+
+  kernelIt("take links and their ids as anchors, and the list's revision", { needs: ["cgroup_anchors"] }, async () => {
+    await withGroup(["on_connect", "on_connect_too"], (obj, group) => {
+      const first = obj.program("on_connect").attachCgroup(group);
+      const orderOf = (options: CgroupOptions): unknown => {
+        using _second = obj.program("on_connect_too").attachCgroup(group, options);
+        obj.bss.order = 0n;
+        runInCgroup(group, CONNECT);
+        return obj.bss.order;
+      };
+      for (const anchor of ["all", first, { linkId: first.info().id }] as const) {
+        expect(orderOf({ before: anchor })).toBe(21n);
+        expect(orderOf({ after: anchor })).toBe(12n);
+      }
+      const revision = queryPrograms({ cgroup: group, hook: "cgroup_inet4_connect" }).revision!;
+      expect(orderOf({ expectedRevision: revision })).toBe(12n);
+      expect(() => orderOf({ expectedRevision: revision })).toThrow("has changed since its revision was read");
+      expect(() => orderOf({ before: first, after: first })).toThrow("not both");
+      for (const anchor of [obj.program("on_connect"), { programId: first.info().progId }]) {
+        expect(() => orderOf({ before: anchor })).toThrow("links of control groups are placed beside links");
+      }
+      expect(() => orderOf({ before: { linkId: 0x7fff_ffff } })).toThrow("cannot attach");
     });
   });
 

@@ -4,6 +4,7 @@
 import { openSync } from "node:fs";
 import { expect, it } from "vitest";
 import { type BpfObject, type NetkitOptions, NotFoundError } from "../../src/index.js";
+import { call } from "../support/features/calls.js";
 import { withLoaded } from "../support/fixtures.js";
 import { type Loopback, withLoopback } from "../support/loopback.js";
 import { kernelDescribe, kernelIt } from "../support/needs.js";
@@ -161,6 +162,37 @@ kernelDescribe("network hooks", { needs: ["netns", "array_mmap"] }, () => {
         "protocol is one of ipv4, ipv6",
       );
       expect(() => program.attachNetfilter({ protocol: "ipv4", hook: "output", priority: 2 ** 31 })).toThrow("32-bit");
+    });
+  });
+
+  kernelIt("netfilter: IPv6, and whole packets", { needs: ["netfilter_link"] }, async () => {
+    await withHooks(["on_packet"], (obj, network) => {
+      const program = obj.program("on_packet");
+      const [AF_INET6, DGRAM] = [10, 2];
+      /** To port 9 of ::1, where nobody listens. */
+      const send = (): void => {
+        const socket = network.own(call("socket", AF_INET6, DGRAM, 0));
+        const to = new Uint8Array(28);
+        to.set([AF_INET6, 0, 0, 9]);
+        to[23] = 1;
+        call("sendto", socket, to, 4, 0, to, to.length);
+      };
+      const link = program.attachNetfilter({ protocol: "ipv6", hook: "output", priority: 100 });
+      expect(growth(obj, "netfilter_runs", send)).toBeGreaterThanOrEqual(1n);
+      expect(growth(obj, "netfilter_runs", () => network.sendDatagram())).toBe(0n);
+      link.close();
+      expect(growth(obj, "netfilter_runs", send)).toBe(0n);
+
+      const defragmenting = { protocol: "ipv4", hook: "input", defragment: true } as const;
+      expect(() => program.attachNetfilter({ ...defragmenting, priority: -400 })).toThrow("choose a higher one");
+      try {
+        program.attachNetfilter({ ...defragmenting, priority: 100 });
+      } catch (error) {
+        // Kernels without nf_defrag_ipv4.
+        expect(String(error)).toMatch(/ENOENT|EAFNOSUPPORT|EOPNOTSUPP/);
+        return;
+      }
+      expect(growth(obj, "netfilter_runs", () => network.sendDatagram())).toBe(1n);
     });
   });
 
