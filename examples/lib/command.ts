@@ -132,7 +132,11 @@ function aligned(row: object, columns: Columns, text = (_: string, value: unknow
 
 function textOf(value: unknown): string {
   if (typeof value === "number" && !Number.isInteger(value)) return value.toFixed(3);
-  return String(value ?? "");
+  // Names of files and arguments are others': nothing in them moves the cursor.
+  return String(value ?? "").replace(
+    /\p{Cc}/gu,
+    (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
 }
 
 /** The names of the columns, where this row has its values. */

@@ -9,6 +9,7 @@ import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 import { queryPrograms } from "../../src/index.js";
 import { runInCgroup, withCgroup } from "../support/cgroup.js";
+import { eventually } from "../support/fixtures.js";
 import { kernelDescribe } from "../support/needs.js";
 import { scriptArguments } from "../support/script.js";
 import { Example, withExample } from "./example.js";
@@ -38,6 +39,21 @@ kernelDescribe("examples/execsnoop.ts", { needs: ["tp_btf", "ringbuf"] }, () => 
       expect(header).toMatch(/^ +PID +PPID +UID {2}COMM +ARGS$/);
       expect(line).toMatch(/^ *\d+ +\d+ +\d+ {2}\S/);
       expect(more).toEqual([]);
+    } finally {
+      example.kill();
+    }
+  });
+});
+
+kernelDescribe("the table of an example", { needs: ["tp_btf", "ringbuf"] }, () => {
+  it("has a line a row, whatever names others choose", async () => {
+    const example = new Example("execsnoop", []);
+    try {
+      await example.ready();
+      await run("/bin/true", ["two\nlines \u001b[31m"]);
+      expect(await eventually(() => example.out.includes("lines"))).toBe(true);
+      expect(await example.interrupt()).toEqual({ status: 0, signal: null });
+      expect(example.out).toMatch(/^ *\d+ +\d+ +\d+ {2}true +\/bin\/true two\\x0alines \\x1b\[31m$/m);
     } finally {
       example.kill();
     }
