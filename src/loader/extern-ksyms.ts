@@ -66,9 +66,17 @@ export function findKernelSymbols(
   for (const extern of ksyms) {
     if (symbols.has(extern)) continue;
     if (!extern.weak) throw missing(extern);
-    log.debug(() => `weak extern ${extern.name}: this kernel does not have it`);
+    const declaredOtherwise = ksyms.some((other) => symbols.has(other) && isSameFunction(other, extern));
+    if (search.mismatched.has(extern) && !declaredOtherwise) {
+      log.warn(`weak extern ${extern.name} counts as missing: this kernel has it with another declaration`);
+    } else log.debug(() => `weak extern ${extern.name}: this kernel does not have it`);
   }
   return { symbols, fdArray: search.fdArray };
+}
+
+/** Declarations of one function, which flavors tell apart. */
+function isSameFunction(a: KsymSpec, b: KsymSpec): boolean {
+  return a.kind === "ksymFunction" && b.kind === a.kind && essentialName(a.name) === essentialName(b.name);
 }
 
 function findAddresses(externs: readonly KsymSpec[]): ReadonlyMap<string, bigint> {
@@ -105,6 +113,8 @@ class TypedSearch {
   readonly #modules: ModuleSource;
   /** Modules whose functions are called; the index in the array is one higher. */
   readonly #called: ModuleBtf[] = [];
+  /** Weak functions that the kernel has in another form than declared. */
+  readonly mismatched = new Set<KsymSpec>();
 
   constructor(local: Btf | undefined, modules: ModuleSource) {
     this.#local = local;
@@ -134,7 +144,10 @@ class TypedSearch {
     const { btf, module } = home;
     if (!this.#isCompatible(extern, btf, typeId)) {
       // So that a function can be declared in the form of every kernel; which one is there, the program finds out.
-      if (isFunction && extern.weak) return undefined;
+      if (isFunction && extern.weak) {
+        this.mismatched.add(extern);
+        return undefined;
+      }
       throw incompatible(extern);
     }
     const btfFd = module === undefined ? 0 : descriptorOf(module);

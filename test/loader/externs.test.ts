@@ -325,6 +325,26 @@ kernelDescribe("externs of a loaded object", { needs: ["socket_filter", "array_m
     });
   });
 
+  it("warn of a weak function that the kernel has with another declaration, unless one of several fits", () => {
+    const has = loadKernelBtf("a test").findByName("bpf_task_from_pid", "func") !== undefined;
+    const spec = open();
+    const warnings = (...names: string[]): string[] => {
+      const lines: string[] = [];
+      const before = setLogger((level, text) => void (level === "warn" && lines.push(text)));
+      try {
+        const externs = spec.externs.filter(({ name }) => names.includes(name));
+        expect(findKernelSymbols(externs, spec.btf, { list: () => [] }).symbols.size).toBe(has ? names.length - 1 : 0);
+      } finally {
+        setLogger(before);
+      }
+      return lines;
+    };
+    const warning =
+      "weak extern bpf_task_from_pid___two counts as missing: this kernel has it with another declaration";
+    expect(warnings("bpf_task_from_pid___two")).toEqual(has ? [warning] : []);
+    expect(warnings("bpf_task_from_pid___two", "bpf_task_from_pid")).toEqual([]);
+  });
+
   it("let programs call functions of the kernel where it has them", async () => {
     const kernel = loadKernelBtf("a test");
     const has = ["bpf_task_from_pid", "bpf_task_release"].every(
