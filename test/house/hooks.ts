@@ -563,7 +563,18 @@ export const unattachedRows: readonly HookRow[] = [
     tests: { "link/socket-hooks": ["XDP programs in maps > xdp/cpumap", "XDP programs in maps > xdp.frags/cpumap"] },
   },
   { hook: "action of a tc filter", sections: ["action"], tests: {} },
-  { hook: "route (tunnels)", sections: ["lwt_in", "lwt_out", "lwt_xmit", "lwt_seg6local"], tests: {} },
+  {
+    hook: "route",
+    sections: ["lwt_in", "lwt_out", "lwt_xmit"],
+    tests: {
+      "link/socket-hooks": [
+        "programs of routes > lwt_in",
+        "programs of routes > lwt_out",
+        "programs of routes > lwt_xmit",
+      ],
+    },
+  },
+  { hook: "segment routing", sections: ["lwt_seg6local"], tests: {} },
   {
     hook: "run by a call (testRun)",
     sections: ["syscall"],

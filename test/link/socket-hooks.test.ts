@@ -1,8 +1,10 @@
 // Hooks on sockets, and programs in maps that packets are redirected to: the program decides, and what it decided happens.
 
+import { execFileSync } from "node:child_process";
 import { closeSync } from "node:fs";
 import { expect } from "vitest";
 import type { AttachTypeName, BpfObject } from "../../src/index.js";
+import { withBpfFs } from "../support/bpffs.js";
 import { call, struct, text } from "../support/features/calls.js";
 import { only, withLoaded } from "../support/fixtures.js";
 import { type Loopback, withLoopback } from "../support/loopback.js";
@@ -256,4 +258,41 @@ kernelDescribe("XDP programs in maps", { needs: ["xdp_link", "netns", "array_mma
 
   /** struct bpf_devmap_val, struct bpf_cpumap_val. */
   const entry = (value: number, program: number) => new Uint8Array(Uint32Array.of(value, program).buffer);
+});
+
+// iproute2 makes the routes, as people do; it finds programs by their pins.
+kernelDescribe("programs of routes", { needs: ["netns", "array_mmap", "lwt_bpf"] }, () => {
+  for (const [section, program, table] of [
+    ["lwt_in", "route_in", ["table", "local", "local"]],
+    ["lwt_out", "route_out", []],
+    ["lwt_xmit", "route_xmit", []],
+  ] as const) {
+    kernelIt(section, { needs: [] }, async () => {
+      await withBpfFs(async (root) => {
+        await withSockets([program], (obj, { own }) => {
+          const pin = `${root}/${program}`;
+          obj.program(program).pin(pin);
+          const to = Uint8Array.from([AF_INET, 0, 0, 9, 10, 9, 9, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
+          const ip = (...args: string[]): void => void execFileSync("ip", args);
+          const send = (): void => {
+            const socket = own(call("socket", AF_INET, 2, 0));
+            call("sendto", socket, text("hello"), 5, 0, to, 16);
+          };
+          const where = [...table, "10.9.9.1/32"];
+          ip("address", "add", "10.0.0.1/8", "dev", "lo");
+          const hook = section.slice("lwt_".length);
+          ip("route", "add", ...where, "encap", "bpf", hook, "pinned", pin, "dev", "lo");
+          send();
+          expect(obj.bss.runs).not.toBe(0n);
+          // The datagram, or what comes back for it by ICMP: nobody listens.
+          const datagram = 20 + 8 + 5;
+          expect([datagram, 20 + 8 + datagram]).toContain(obj.bss.length);
+          const { runs } = obj.bss;
+          ip("route", "delete", ...where, "dev", "lo");
+          send();
+          expect(obj.bss.runs).toBe(runs);
+        });
+      });
+    });
+  }
 });

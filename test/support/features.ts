@@ -76,6 +76,7 @@ export const features = {
     since: "5.13",
     probe: net.skSkbVerdictProbe,
   },
+  lwt_bpf: { what: "routes with programs, made by iproute2", since: "4.10", probe: net.routeProgramProbe },
   packet_fanout: { what: "groups of packet sockets", since: "3.1", probe: net.packetFanoutProbe },
   reuseport_migrate: {
     what: "programs that choose a socket for a migrated connection",

@@ -1,8 +1,9 @@
 // Probes of network and cgroup hooks, in a network namespace of their own: the thread enters a new one, tries, and goes
 // back before anything else runs.
 
+import { execFileSync } from "node:child_process";
 import { mkdirSync, openSync, readFileSync, rmdirSync } from "node:fs";
-import { bpf, call, type Field, ProbeError, struct, withDescriptors } from "./calls.js";
+import { bpf, call, type Field, ProbeError, struct, text, withDescriptors } from "./calls.js";
 import { Kind, kernelType } from "./kernel-types.js";
 import { link } from "./probes-tracing.js";
 import { createCounter, createMap, load, loadBtf, type ProgramOptions, Type } from "./programs.js";
@@ -174,6 +175,31 @@ export function skSkbVerdictProbe(): void {
       [8, "u32", VERDICT],
     ] as const;
     bpf(PROG_ATTACH, 16, fields, "PROG_ATTACH");
+  });
+}
+
+/** A route with a program (LWTUNNEL_ENCAP_BPF), and iproute2 to make others. */
+export function routeProgramProbe(): void {
+  execFileSync("ip", ["-V"]);
+  inNewNetwork((own) => {
+    const control = own(call("socket", 2, 2, 0));
+    const [SIOCSIFFLAGS, UP_RUNNING] = [0x8914, 0x41];
+    const up = struct(40, [[16, "u16", UP_RUNNING]]);
+    up.set(text("lo"));
+    call("ioctl", control, SIOCSIFFLAGS, up);
+    const program = own(load(Type.lwtXmit, own(createCounter())));
+    const [RTM_NEWROUTE, RTA_DST, RTA_OIF, RTA_ENCAP_TYPE, RTA_ENCAP] = [24, 1, 4, 21, 22];
+    const [LWTUNNEL_ENCAP_BPF, LWT_BPF_XMIT] = [6, 3];
+    // struct rtmsg: family, length of the destination, source and TOS; table, protocol, scope, type; flags.
+    const header = [2, 32, 0, 0, 254, 3, 253, 1, 0, 0, 0, 0];
+    const named = [...attribute(1, word(program)), ...attribute(2, bytesOf("probe"))];
+    request(own, RTM_NEWROUTE, [
+      ...header,
+      ...attribute(RTA_DST, [10, 9, 9, 1]),
+      ...attribute(RTA_OIF, word(LO)),
+      ...attribute(RTA_ENCAP_TYPE, [LWTUNNEL_ENCAP_BPF, 0]),
+      ...attribute(RTA_ENCAP, attribute(LWT_BPF_XMIT, named)),
+    ]);
   });
 }
 

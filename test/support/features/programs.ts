@@ -17,6 +17,7 @@ export const Type = {
   xdp: 6,
   perfEvent: 7,
   cgroupSkb: 8,
+  lwtXmit: 12,
   skSkb: 14,
   rawTracepoint: 17,
   cgroupSockAddr: 18,
