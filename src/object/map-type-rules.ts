@@ -78,6 +78,7 @@ const rules: Readonly<Partial<Record<MapTypeName, MapTypeRule>>> = {
   cgrp_storage: localStorage,
   ringbuf: { ring: true, unreadable: true },
   user_ringbuf: { ring: true, unreadable: true },
+  insn_array: { indexed: true, fixed: true },
   arena: { noBtf: true, unreadable: true },
 };
 
