@@ -183,20 +183,33 @@ export const hookRows: readonly HookRow[] = [
   {
     hook: "fentry, fexit, sleepable",
     sections: ["fentry.s+", "fexit.s+"],
-    tests: { "link/trampolines": ["fentry and fexit > sleep to read memory of the process"] },
+    tests: {
+      "link/trampolines": [
+        "fentry and fexit > sleep to read memory of the process",
+        "fentry and fexit > sleep behind a function, and in its place",
+      ],
+    },
   },
   {
     hook: "fmod_ret",
     sections: ["fmod_ret+"],
     tests: { "link/trampolines": ["fmod_ret > changes what a function returns, for as long as it is attached"] },
   },
-  { hook: "fmod_ret, sleepable", sections: ["fmod_ret.s+"], tests: {} },
+  {
+    hook: "fmod_ret, sleepable",
+    sections: ["fmod_ret.s+"],
+    tests: { "link/trampolines": ["fentry and fexit > sleep behind a function, and in its place"] },
+  },
   {
     hook: "fsession",
     sections: ["fsession+"],
     tests: { "link/trampolines": ["fentry and fexit > are both in a session, which keeps a value"] },
   },
-  { hook: "fsession, sleepable", sections: ["fsession.s+"], tests: {} },
+  {
+    hook: "fsession, sleepable",
+    sections: ["fsession.s+"],
+    tests: { "link/trampolines": ["fentry and fexit > sleep in a session"] },
+  },
   {
     hook: "fentry, fexit on many functions",
     sections: ["fentry.multi+", "fexit.multi+"],
@@ -218,7 +231,11 @@ export const hookRows: readonly HookRow[] = [
     sections: ["fsession.multi+"],
     tests: { "link/tracing-multi": ["fentry.multi and fexit.multi > are both in a session, which keeps a value"] },
   },
-  { hook: "fsession on many functions, sleepable", sections: ["fsession.multi.s+"], tests: {} },
+  {
+    hook: "fsession on many functions, sleepable",
+    sections: ["fsession.multi.s+"],
+    tests: { "link/tracing-multi": ["fentry.multi and fexit.multi > sleep where the function may"] },
+  },
   {
     hook: "freplace",
     sections: ["freplace+"],
@@ -546,6 +563,7 @@ export const hookRows: readonly HookRow[] = [
         "struct_ops without links > control the connections that ask for them, until they are detached",
         "struct_ops with links > are registered as long as the link, and replaced in place",
       ],
+      "link/scheduler": ["sched_ext > schedules until the link is closed, and can be registered again"],
     },
   },
 ];

@@ -71,6 +71,7 @@ export const rows: readonly Row[] = [
   { what: "autocreate off", fixtures: { slots: ["outer_hash"] }, tests: ["loader/slots"] },
   { what: "reuse", fixtures: { pinned: ["visits"] }, tests: ["loader/pins"] },
   { what: "struct_ops", fixtures: { struct_ops: ["plain", "linked", "optional"] }, tests: ["loader/struct-ops"] },
+  { what: "a scheduler", fixtures: { scheduler: ["scheduler", "enqueue"] }, tests: ["link/scheduler"] },
   { what: "arena with globals", fixtures: { arena: ["arena", "counter"] }, tests: ["loader/arena"] },
   { what: "jump tables", fixtures: { jump_tables: ["jump", "reversed"] }, tests: ["loader/program-forms"] },
   { what: "setting inner maps", fixtures: { slots: ["outer_array"] }, tests: ["loader/slots"] },

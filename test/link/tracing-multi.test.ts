@@ -18,6 +18,8 @@ import type { FileDescriptor } from "../../src/syscall/index.js";
 import { fixtureBytes, loadError, withLoaded } from "../support/fixtures.js";
 import { kernelDescribe, kernelIt } from "../support/needs.js";
 
+const BPF_F_SLEEPABLE = 1 << 4;
+
 /** An edit: these programs only, for this process. */
 function only(...names: string[]): (obj: BpfObject) => void {
   return (obj) => {
@@ -150,13 +152,18 @@ kernelDescribe("fentry.multi and fexit.multi", { needs: ["tracing_multi", "array
   });
 
   it("sleep where the function may", async () => {
-    await load(["on_sleepable"], (obj) => {
-      const [link] = obj.attach();
+    await load(["on_sleepable", "on_sleepable_exit", "on_sleepable_session"], (obj) => {
+      const counts = (): unknown[] => {
+        const { sleepable_entries, sleepable_exits, session_entries, session_returns, results } = obj.bss;
+        return [sleepable_entries, sleepable_exits, session_entries, session_returns, results];
+      };
+      for (const program of obj.programs.filter(({ loaded }) => loaded)) expect(program.flags).toBe(BPF_F_SLEEPABLE);
+      const links = obj.attach();
       runTests(obj, "on_sleepable");
-      expect(obj.bss.sleepable_entries).toBe(1n);
-      link!.close();
+      expect(counts()).toEqual([1n, 1n, 1n, 1n, 2n]);
+      for (const link of links) link.close();
       runTests(obj, "on_sleepable");
-      expect(obj.bss.sleepable_entries).toBe(1n);
+      expect(counts()).toEqual([1n, 1n, 1n, 1n, 2n]);
     });
   });
 

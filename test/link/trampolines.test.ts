@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type BpfObject, BpfObject as Objects, UnsupportedError } from "../../src/index.js";
+import { securityModules } from "../../src/kernel/index.js";
 import { ffi } from "../../src/syscall/ffi.js";
 import { withBpfFs } from "../support/bpffs.js";
 import { runInCgroup, withCgroup } from "../support/cgroup.js";
@@ -111,6 +112,44 @@ kernelDescribe("fentry and fexit", { needs: ["fentry", "fexit", "array_mmap"] },
       for (const link of links) link.close();
       obj.program("on_test_too").testRun();
       expect([obj.bss.sleepable_runs, obj.bss.last_argument]).toEqual([1n, 203]);
+    });
+  });
+
+  kernelIt("sleep behind a function, and in its place", { needs: ["sleepable_fentry"] }, async () => {
+    await load(["on_test_exit", "on_test_result", "on_test_too"], (obj) => {
+      const run = (): unknown => obj.program("on_test_too").testRun();
+      const word = BigUint64Array.of(0x0102_0304_0506_0708n);
+      const bytes = new Uint8Array(word.buffer);
+      obj.bss.user_address = ffi().address(bytes);
+      const exit = obj.program("on_test_exit").attach();
+      run();
+      expect(obj.bss).toMatchObject({ sleepable_runs: 1n, last_result: 2, last_word: word[0] });
+      obj.bss.last_word = 0n;
+      const result = obj.program("on_test_result").attach();
+      run();
+      expect(obj.bss).toMatchObject({ sleepable_runs: 3n, last_result: 2, last_word: word[0] });
+      obj.bss.test_result = 99;
+      // The run sees that the function does not do what it should.
+      expect(run).toThrow("EFAULT");
+      expect(obj.bss).toMatchObject({ sleepable_runs: 5n, last_result: 99 });
+      exit.close();
+      result.close();
+      run();
+      expect(obj.bss.sleepable_runs).toBe(5n);
+    });
+  });
+
+  kernelIt("sleep in a session", { needs: ["fsession", "sleepable_fentry"] }, async () => {
+    await load(["on_test_session", "on_test_too"], (obj) => {
+      const word = BigUint64Array.of(0x0a0b_0c0d_0e0f_0001n);
+      const bytes = new Uint8Array(word.buffer);
+      obj.bss.user_address = ffi().address(bytes);
+      const link = obj.program("on_test_session").attach();
+      obj.program("on_test_too").testRun();
+      expect(obj.bss).toMatchObject({ session_entries: 1n, session_returns: 1n, last_result: 2, last_word: word[0] });
+      link.close();
+      obj.program("on_test_too").testRun();
+      expect(obj.bss).toMatchObject({ session_entries: 1n, session_returns: 1n });
     });
   });
 
@@ -226,6 +265,19 @@ kernelDescribe("security hooks", { needs: ["lsm", "array_mmap"] }, () => {
     );
   });
 });
+
+kernelIt(
+  "security hooks that the kernel does not call are refused",
+  { needs: ["virtual_machine", "fentry"] },
+  async () => {
+    await load(["on_open"], (obj) => {
+      const attach = (): void => obj.program("on_open").attach().close();
+      // A guest that was started with MATRIX_APPEND="lsm=landlock,yama" has no such module.
+      if (securityModules()?.includes("bpf") === true) attach();
+      else expect(attach).toThrow(/never run: .*start it with the parameter lsm=.*,bpf\b/);
+    });
+  },
+);
 
 describe("a target that is not there", () => {
   kernelIt("is told with near names", { needs: ["tp_btf"] }, () => {
