@@ -1,6 +1,6 @@
 // The examples that are tools: something happens, the example tells it.
 
-import { execFile, execFileSync, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, execFile, execFileSync, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -182,27 +182,34 @@ kernelDescribe("examples/ps.ts", { needs: ["iter"] }, () => {
 });
 
 kernelDescribe("examples/profile.ts", { needs: ["perf_event"] }, () => {
-  it("finds functions of the kernel, of the C library and of JavaScript", async () => {
-    // Copies zeros to nowhere: in the kernel mostly, and in read() and write() of the C library.
-    const copy = spawn("dd", ["if=/dev/zero", "of=/dev/null", "bs=4M"], { stdio: "ignore" });
+  /** The folded stacks of a process that does nothing but work, and is ended. */
+  const stacksOf = async (worker: ChildProcess): Promise<string> => {
+    const example = new Example("profile", ["--pid", String(worker.pid), "--duration", "2", "--frequency", "199"]);
+    try {
+      expect((await example.ended).status, example.err).toBe(0);
+      return example.out;
+    } finally {
+      worker.kill();
+      example.kill();
+    }
+  };
+
+  it("finds functions of the kernel and of the C library", async () => {
+    // Copies zeros to nowhere: in the kernel mostly, by read() and write() of the C library.
+    const stacks = await stacksOf(spawn("dd", ["if=/dev/zero", "of=/dev/null", "bs=4M"], { stdio: "ignore" }));
+    expect(stacks).toMatch(/^dd;.*\b(read|__read|__libc_read)\b.*;\[k\] .*read\w* \d+$/m);
+    for (const line of stacks.trimEnd().split("\n")) expect(line).toMatch(/^dd;.* \d+$/);
+  });
+
+  it("finds functions of JavaScript", async () => {
     const script =
       "function spinForTheProfiler(n) { let x = 0; for (let i = 0; i < n; i++) x += i % 7; return x; } for (;;) spinForTheProfiler(1e6)";
     // Where V8 leaves its logs.
     const folder = mkdtempSync(join(tmpdir(), "bpfkit-profile-"));
     const spin = spawn(process.execPath, ["--perf-basic-prof", "--eval", script], { stdio: "ignore", cwd: folder });
     try {
-      const stacks = async (pid: number | undefined): Promise<string> => {
-        const example = new Example("profile", ["--pid", String(pid), "--duration", "2", "--frequency", "199"]);
-        expect((await example.ended).status, example.err).toBe(0);
-        return example.out;
-      };
-      const copying = await stacks(copy.pid);
-      expect(copying).toMatch(/^dd;.*\b(read|__read|__libc_read)\b.*;\[k\] .*read\w* \d+$/m);
-      for (const line of copying.trimEnd().split("\n")) expect(line).toMatch(/^dd;.* \d+$/);
-      expect(await stacks(spin.pid)).toMatch(/^node;.*spinForTheProfiler.* \d+$/m);
+      expect(await stacksOf(spin)).toMatch(/^node;.*spinForTheProfiler.* \d+$/m);
     } finally {
-      copy.kill();
-      spin.kill();
       rmSync(folder, { recursive: true, force: true });
       rmSync(`/tmp/perf-${spin.pid}.map`, { force: true });
     }
