@@ -8,9 +8,10 @@ import { olderThan } from "../../src/kernel/index.js";
 import { explainAttach } from "../../src/link/attach-error.js";
 import { progAttach, progDetach, systemCallError } from "../../src/syscall/index.js";
 import { withCgroup } from "../support/cgroup.js";
+import type { FeatureName } from "../support/features.js";
 import { fixturePath, only, withLoaded } from "../support/fixtures.js";
 import { withLoopback } from "../support/loopback.js";
-import { kernelDescribe, kernelIt } from "../support/needs.js";
+import { kernelDescribe, kernelIt, missingOf } from "../support/needs.js";
 import { runModule } from "../syscall/process.js";
 
 /** Loads programs of the fixture "hooks" without its map of sockets, unless it is needed. */
@@ -180,6 +181,40 @@ kernelDescribe("a right that is missing", { needs: ["bpf", "array_mmap"] }, () =
   kernelIt("is named: classifiers by netlink", { needs: ["tc"], timeout }, () => {
     expect(withoutCapabilities("hooks", "on_egress", 'program.attachTc("lo")')).toMatch(
       /^SystemCallError ATTACH .*tc egress of interface lo.*EPERM.*lacks CAP_NET_ADMIN; run it as root/,
+    );
+  });
+});
+
+// Only where there is something to refuse.
+const lacks = (feature: FeatureName): boolean => missingOf([feature]).length > 0;
+
+kernelDescribe("a kernel that is too old", { needs: ["netns", "cgroup_link", "array_mmap"] }, () => {
+  if (lacks("tcx")) {
+    kernelIt("is told: tcx", { needs: [] }, async () => {
+      await withLoaded("hooks", pick("on_ingress"), (obj) =>
+        withLoopback(() => {
+          const attach = () => obj.program("on_ingress").attachTcx("lo");
+          expect(attach).toThrow(UnsupportedError);
+          expect(attach).toThrow(/program on_ingress: cannot attach to tcx of interface lo.*it takes Linux 6\.6/s);
+        }),
+      );
+    });
+  }
+
+  if (lacks("cgroup_anchors")) {
+    kernelIt("is told: places in the list of a control group", { needs: [] }, async () => {
+      await withLoaded("hooks", pick("on_connect"), (obj) =>
+        withCgroup((group) => {
+          const attach = () => obj.program("on_connect").attachCgroup(group, { before: "all" });
+          expect(attach).toThrow(/program on_connect: cannot attach to cgroup_inet4_connect.*it takes Linux 6\.16/s);
+        }),
+      );
+    });
+  }
+
+  it("is not blamed for what it has", async () => {
+    await withLoaded("hooks", pick("on_connect"), (obj) =>
+      withCgroup((group) => expect(obj.program("on_connect").attachCgroup(group).attached).toBe(true)),
     );
   });
 });
