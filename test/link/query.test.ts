@@ -6,6 +6,7 @@ import { withCgroup } from "../support/cgroup.js";
 import { withLoaded } from "../support/fixtures.js";
 import { withLoopback } from "../support/loopback.js";
 import { kernelDescribe, kernelIt } from "../support/needs.js";
+import { PEER, PRIMARY, withNetkit } from "../support/netkit.js";
 
 function withPrograms(programs: readonly string[], body: (obj: BpfObject) => void | Promise<void>): Promise<void> {
   const pick = (obj: BpfObject): void => {
@@ -35,6 +36,22 @@ kernelDescribe("queryPrograms", { needs: ["array_mmap", "netns"] }, () => {
         first.close();
         second.close();
         expect(ask().programs).toEqual([]);
+      }),
+    );
+  });
+
+  kernelIt("a pair of netkit devices, asked through the primary one", { needs: ["netkit"] }, async () => {
+    await withPrograms(["on_primary", "on_peer"], (obj) =>
+      withNetkit(() => {
+        const ask = (hook: "netkit_primary" | "netkit_peer") => queryPrograms({ network: PRIMARY, hook });
+        expect(ask("netkit_primary").programs).toEqual([]);
+        const link = obj.program("on_primary").attachNetkit(PRIMARY);
+        const { programs } = ask("netkit_primary");
+        expect(programs).toMatchObject([{ id: idOf(obj, "on_primary"), name: "on_primary", linkId: link.info().id }]);
+        expect(ask("netkit_peer").programs).toEqual([]);
+        link.close();
+        expect(ask("netkit_primary").programs).toEqual([]);
+        expect(() => queryPrograms({ network: PEER, hook: "netkit_peer" })).toThrow(/EACCES/);
       }),
     );
   });
