@@ -19,7 +19,7 @@ await command({ usage, options: { pid: "number", frequency: "number" } }, async 
   using link = skel.progs.on_sample.attachPerfEvent({
     event: "cpu-clock",
     frequency: options.frequency ?? 99,
-    ...(options.pid !== undefined && { pid: options.pid }),
+    pid: options.pid,
   });
   ready("sampling stacks");
   if (!signal.aborted) await once(signal, "abort");

@@ -18,7 +18,7 @@ await command(
     const where = {
       binary: options.python ?? "python3",
       provider: "python",
-      ...(options.pid !== undefined && { pid: options.pid }),
+      pid: options.pid,
     };
     const { on_start, on_done } = skel.progs;
     skel.links.on_done = on_done.attachUsdt({ ...where, name: "import__find__load__done" });

@@ -17,9 +17,9 @@ export interface CodecOptions {
    * What 64-bit integers decode to, `"bigint"` unless told otherwise. With `"number"`, values beyond ±2^53 are rounded
    * to the nearest double. Pointers and 128-bit integers are always bigints.
    */
-  readonly int64?: "bigint" | "number";
+  readonly int64?: "bigint" | "number" | undefined;
   /** `false` never generates code (the interpreter decodes instead); by default code is generated where allowed. */
-  readonly codegen?: boolean;
+  readonly codegen?: boolean | undefined;
 }
 
 interface Planned {

@@ -8,9 +8,9 @@ import { enumeratorOf, type PrintableTypes, ValueReader } from "./value-reader.j
 /** How to print. */
 export interface JsonOptions {
   /** What one level is indented by; `""`, the default, puts all into one line. */
-  readonly indent?: string;
+  readonly indent?: string | undefined;
   /** Levels that everything but the first line is indented by; 0 by default. */
-  readonly level?: number;
+  readonly level?: number | undefined;
 }
 
 /**

@@ -9,17 +9,17 @@ import { enumeratorOf, type PrintableTypes, ValueReader } from "./value-reader.j
 /** How to print. */
 export interface FormatOptions {
   /** What one level is indented by; a tab by default. */
-  readonly indent?: string;
+  readonly indent?: string | undefined;
   /** Levels that everything is indented by; 0 by default. */
-  readonly level?: number;
+  readonly level?: number | undefined;
   /** All in one line. */
-  readonly compact?: boolean;
+  readonly compact?: boolean | undefined;
   /** No names of members and types. */
-  readonly skipNames?: boolean;
+  readonly skipNames?: boolean | undefined;
   /** Members that are zero, too. */
-  readonly zeroes?: boolean;
+  readonly zeroes?: boolean | undefined;
   /** Character arrays as strings (the default), or as lists of characters. */
-  readonly strings?: boolean;
+  readonly strings?: boolean | undefined;
 }
 
 /**

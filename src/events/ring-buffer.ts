@@ -13,9 +13,9 @@ export interface RingBufferOptions {
    * Name of the C type of every record (struct, union or typedef) in the object's BTF. Without it, records come as
    * `Uint8Array` copies.
    */
-  type?: string;
+  type?: string | undefined;
   /** 64-bit integers as `bigint`, or as `number`, exact up to 2^53; by default as the map says (`map.int64`). */
-  int64?: "bigint" | "number";
+  int64?: "bigint" | "number" | undefined;
 }
 
 /** Records taken from the ring in one go by the event loop; between two lots timers and I/O get their turn. */

@@ -24,22 +24,22 @@ export interface GenerateOptions {
   /** Name of the object, used in the names of data maps; the class is called after it: `minimal` → `MinimalBpf`. */
   readonly name: string;
   /** The file's name for the comment at the top; by default NAME.bpf.o. */
-  readonly source?: string;
+  readonly source?: string | undefined;
   /** Where the skeleton has its object from; by default it is embedded. */
-  readonly object?: ObjectPlace;
+  readonly object?: ObjectPlace | undefined;
   /** C names of types to declare besides those that maps and variables use: `event`, `struct event`. */
-  readonly types?: readonly string[];
+  readonly types?: readonly string[] | undefined;
   /** The same, where what the object does not have is left out. */
-  readonly optionalTypes?: readonly string[];
+  readonly optionalTypes?: readonly string[] | undefined;
   /**
    * What 64-bit integers are: `"bigint"` (default), or `"number"`, exact up to 2^53 and rounded beyond. The skeleton opens
    * its object accordingly.
    */
-  readonly int64?: Int64;
+  readonly int64?: Int64 | undefined;
   /** TypeScript (default), or JavaScript with the class as default export besides. */
-  readonly language?: "ts" | "js";
+  readonly language?: "ts" | "js" | undefined;
   /** The module that the runtime comes from; by default `bpfkit/skeleton`. */
-  readonly runtime?: string;
+  readonly runtime?: string | undefined;
 }
 
 /** Put together, for tools that replace these words wherever they stand, as bundlers do. */
@@ -122,9 +122,9 @@ export interface GenerateTypesOptions {
   /** The file's name for the comment at the top. */
   readonly source: string;
   /** C names of the types to declare, with what they refer to; by default all that have a name and values. */
-  readonly types?: readonly string[];
+  readonly types?: readonly string[] | undefined;
   /** What 64-bit integers are, `"bigint"` unless told otherwise: as the readers of the values are told. */
-  readonly int64?: Int64;
+  readonly int64?: Int64 | undefined;
 }
 
 /**

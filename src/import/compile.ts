@@ -14,12 +14,12 @@ import { replaceFile } from "./files.js";
 /** How BPF C is compiled. */
 export interface CompileOptions {
   /** The compiler, a path or a name in `$PATH`; by default `$CLANG`, else clang, else the newest clang-N that is there. */
-  readonly clang?: string;
+  readonly clang?: string | undefined;
   /**
    * More flags for it, `["-Iinclude", "-DDEBUG"]`; by default the words of `$BPFKIT_CFLAGS`. Before them stand `-target
    * bpf -O2 -g` and `-D__TARGET_ARCH_…` of this machine. Relative paths begin at the working directory.
    */
-  readonly cflags?: readonly string[];
+  readonly cflags?: readonly string[] | undefined;
 }
 
 /** What clang made. */

@@ -16,19 +16,19 @@ export interface ImportOptions extends CompileOptions {
    * C names of types to declare besides those that maps and variables use, such as records of ring buffers: `["event"]`.
    * Each object declares those that it has.
    */
-  readonly types?: readonly string[];
+  readonly types?: readonly string[] | undefined;
   /** What 64-bit integers are: `"bigint"` (default), or `"number"`, exact up to 2^53 and rounded beyond. */
-  readonly int64?: "bigint" | "number";
+  readonly int64?: "bigint" | "number" | undefined;
   /**
    * Whether the module has the object in it (`"embed"`, the default), or reads its file when it is opened (`"file"`). A
    * bundle, and what is compiled from C, has it in it anyway.
    */
-  readonly object?: "embed" | "file";
+  readonly object?: "embed" | "file" | undefined;
   /**
    * Whether the types are written, as `minimal.bpf.d.o.ts` beside `minimal.bpf.o`, where `tsc` looks for them with
    * `allowArbitraryExtensions`; by default yes, except in node_modules and with `BPFKIT_DECLARATIONS=0`.
    */
-  readonly declarations?: boolean;
+  readonly declarations?: boolean | undefined;
 }
 
 /** The settings of a folder. */

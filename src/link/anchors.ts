@@ -15,11 +15,11 @@ export type Anchor =
 /** Place in the list of programs, by default the end. */
 export interface AnchorOptions {
   /** In front of that one, or of all with `"all"`. */
-  before?: Anchor | "all";
+  before?: Anchor | "all" | undefined;
   /** Behind that one, or behind all with `"all"`. */
-  after?: Anchor | "all";
+  after?: Anchor | "all" | undefined;
   /** Fails with ESTALE unless the list has this revision (see `progQuery` in `bpfkit/syscall`). */
-  expectedRevision?: bigint;
+  expectedRevision?: bigint | undefined;
 }
 
 const BPF_F_BEFORE = 1 << 3;

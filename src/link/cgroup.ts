@@ -14,7 +14,7 @@ export interface CgroupOptions extends AnchorOptions {
   /**
    * Runs before the programs of groups below, instead of after them (BPF_F_PREORDER, Linux 6.16).
    */
-  preorder?: boolean;
+  preorder?: boolean | undefined;
 }
 
 const BPF_F_PREORDER = 1 << 6;

@@ -16,15 +16,15 @@ const orders = { self: 1, descendants: 2, "descendants-first": 3, ancestors: 4 }
 /** What an iterator goes through; nothing for those that go through all objects of their kind. */
 export interface IterOptions {
   /** `iter/bpf_map_elem`, `iter/bpf_sk_storage_map`: the map whose elements are meant. Linux 5.8. */
-  map?: { readonly descriptor: FileDescriptor };
+  map?: { readonly descriptor: FileDescriptor } | undefined;
   /** `iter/cgroup`: the control group to begin at, a directory or a descriptor. Linux 6.1. */
-  cgroup?: string | FdLike;
+  cgroup?: string | FdLike | undefined;
   /** `iter/cgroup`: which groups beside that one; by default `descendants` (parents before children). */
-  order?: keyof typeof orders;
+  order?: keyof typeof orders | undefined;
   /** `iter/task`, `iter/task_file`, `iter/task_vma`: one thread only. Linux 6.1. */
-  tid?: number;
+  tid?: number | undefined;
   /** The same: the threads of one process only. Linux 6.1. */
-  pid?: number;
+  pid?: number | undefined;
 }
 
 /** Options of {@link IterLink.records}. */
@@ -32,7 +32,7 @@ export interface IterRecordOptions {
   /** Name of the C type of every record (struct, union or typedef) in the object's BTF. */
   type: string;
   /** 64-bit integers as `bigint`, or as `number`, exact up to 2^53; by default as the object was opened. */
-  int64?: "bigint" | "number";
+  int64?: "bigint" | "number" | undefined;
 }
 
 /** An attached iterator: reading runs it. */

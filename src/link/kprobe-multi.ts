@@ -19,11 +19,11 @@ export type FunctionSet = string | readonly string[] | readonly bigint[];
 /** Options of probes on many functions. */
 export interface KprobeMultiOptions {
   /** Runs when the functions return, instead of when they are entered. */
-  return?: boolean;
+  return?: boolean | undefined;
   /** What `bpf_get_attach_cookie()` returns, one for each name or address; not with a pattern. */
-  cookies?: readonly bigint[];
+  cookies?: readonly bigint[] | undefined;
   /** Refuses a pattern that more than one function matches. libbpf: `unique_match`. */
-  unique?: boolean;
+  unique?: boolean | undefined;
 }
 
 const BPF_F_KPROBE_MULTI_RETURN = 1;

@@ -24,13 +24,13 @@ export function isByIoctl(mode: ProbeMode | undefined): boolean {
 /** Options of kprobes. */
 export interface KprobeOptions {
   /** Runs when the function returns, instead of when it is entered. */
-  return?: boolean;
+  return?: boolean | undefined;
   /** Bytes from the beginning of the function; not with `return`. */
-  offset?: number;
+  offset?: number | undefined;
   /** What `bpf_get_attach_cookie()` returns. Linux 5.15. */
-  cookie?: bigint;
+  cookie?: bigint | undefined;
   /** By default the best that the kernel has. */
-  mode?: ProbeMode;
+  mode?: ProbeMode | undefined;
 }
 
 /**
@@ -68,9 +68,9 @@ const hints = {
 /** An attachment to an entry of a system call, whatever the kernel calls it. */
 export interface KsyscallOptions {
   /** Runs when the call returns. */
-  return?: boolean;
+  return?: boolean | undefined;
   /** What `bpf_get_attach_cookie()` returns. Linux 5.15. */
-  cookie?: bigint;
+  cookie?: bigint | undefined;
 }
 
 /**

@@ -45,7 +45,7 @@ export interface LoadedProgram {
 /** Options of {@link BpfLink.update}. */
 export interface LinkUpdateOptions {
   /** Replaces only this program; when another one is attached, EPERM. */
-  old?: LoadedProgram;
+  old?: LoadedProgram | undefined;
 }
 
 /** Ends attachments whose link was dropped. What is held must not hold the link. */

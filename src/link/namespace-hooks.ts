@@ -46,7 +46,7 @@ export interface NetfilterOptions {
   /** Lower ones run first; neither the lowest nor the highest 32-bit number is allowed, and no two programs may share one. */
   priority: number;
   /** Gives the program whole packets instead of fragments; then the priority has to be above -400. */
-  defragment?: boolean;
+  defragment?: boolean | undefined;
 }
 
 /**

@@ -14,7 +14,7 @@ import { type XdpMode, xdpHints, xdpLinkByNetlink, xdpModeFlag } from "./xdp.js"
 /** Options of XDP attachments. */
 export interface XdpOptions {
   /** By default `driver` where the driver can, else `generic`. */
-  mode?: XdpMode;
+  mode?: XdpMode | undefined;
 }
 
 /**
@@ -36,7 +36,7 @@ export function attachXdp(program: ProgramHandle, network: string | number, opti
 /** Options of TCX attachments. */
 export interface TcxOptions extends AnchorOptions {
   /** By default what the section says: `SEC("tcx/ingress")`, `SEC("tc/egress")` and so on. */
-  direction?: "ingress" | "egress";
+  direction?: "ingress" | "egress" | undefined;
 }
 
 /**
@@ -53,7 +53,7 @@ export function attachTcx(program: ProgramHandle, network: string | number, opti
 /** Options of netkit attachments. */
 export interface NetkitOptions extends AnchorOptions {
   /** By default what the section says: `SEC("netkit/primary")`, `SEC("netkit/peer")`. */
-  device?: "primary" | "peer";
+  device?: "primary" | "peer" | undefined;
 }
 
 /**

@@ -170,23 +170,23 @@ export interface PerfEventSpec {
   /** What is counted: a name, or type and config as perf_event_open(2) has them. */
   event: keyof typeof events | { readonly type: number; readonly config: bigint | number };
   /** The program runs this often a second, in each CPU; give this or `period`. */
-  frequency?: number;
+  frequency?: number | undefined;
   /** The program runs at every so many events. */
-  period?: bigint | number;
+  period?: bigint | number | undefined;
   /** One process (0: this one) instead of all. */
-  pid?: number;
+  pid?: number | undefined;
   /** One CPU instead of all that are online. */
-  cpu?: number;
+  cpu?: number | undefined;
 }
 
 /** Options of perf event attachments. */
 export interface PerfEventAttachOptions {
   /** What `bpf_get_attach_cookie()` returns. Linux 5.15. */
-  cookie?: bigint;
+  cookie?: bigint | undefined;
   /** Attaches without a kernel link. libbpf: `force_ioctl_attach`. */
-  ioctl?: boolean;
+  ioctl?: boolean | undefined;
   /** Leaves the event disabled. libbpf: `dont_enable`. */
-  dontEnable?: boolean;
+  dontEnable?: boolean | undefined;
 }
 
 /**

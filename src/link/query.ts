@@ -18,19 +18,19 @@ import { xdp } from "./xdp.js";
 /** Where to look; one of `network`, `cgroup`, `netns`, `map` and `device`, and the hook there. */
 export interface QueryOptions {
   /** Name or index of an interface: hooks `tcx_ingress`, `tcx_egress`, `netkit_primary`, `netkit_peer`, `xdp`. */
-  network?: string | number;
+  network?: string | number | undefined;
   /** Directory or descriptor of a control group: hooks `cgroup_*`, `lsm_cgroup`. */
-  cgroup?: string | FdLike;
+  cgroup?: string | FdLike | undefined;
   /** File such as /proc/PID/ns/net, or a descriptor: hooks `flow_dissector`, `sk_lookup`. */
-  netns?: string | FdLike;
+  netns?: string | FdLike | undefined;
   /** A sockmap or sockhash: hooks `sk_skb_*`, `sk_msg_verdict`. Linux 6.0. */
-  map?: { readonly name: string; readonly fd: number };
+  map?: { readonly name: string; readonly fd: number } | undefined;
   /** An infrared receiver such as `/dev/lirc0`, or a descriptor: hook `lirc_mode2`. Linux 4.18. */
-  device?: string | FdLike;
+  device?: string | FdLike | undefined;
   /** Attach type, by name or number. */
   hook: AttachTypeName | number;
   /** Control groups: all programs that run there, also those of the groups above, in order. */
-  effective?: boolean;
+  effective?: boolean | undefined;
 }
 
 /** A program that is attached. */

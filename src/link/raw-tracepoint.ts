@@ -11,7 +11,7 @@ import { BpfLink } from "./link.js";
 /** Options of raw tracepoint attachments. */
 export interface RawTracepointOptions {
   /** What `bpf_get_attach_cookie()` returns. Linux 6.10. */
-  cookie?: bigint;
+  cookie?: bigint | undefined;
 }
 
 /**

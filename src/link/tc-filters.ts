@@ -43,19 +43,19 @@ export type TcDirection = keyof typeof parents;
 
 /** Where filters are: a direction of the clsact hook, or another class by its number (`major << 16 | minor`). */
 export interface TcPlace {
-  direction?: TcDirection;
+  direction?: TcDirection | undefined;
   /** For qdiscs that were made by other means; instead of `direction`. */
-  parent?: number;
+  parent?: number | undefined;
 }
 
 /** Options of {@link tc.attach}. */
 export interface TcOptions extends TcPlace {
   /** Number among the filters of one priority, chosen by the kernel unless given. */
-  handle?: number;
+  handle?: number | undefined;
   /** 1 to 65535; lower ones run first. Chosen by the kernel unless given: before those that it chose earlier. */
-  priority?: number;
+  priority?: number | undefined;
   /** Puts the program in the place of the filter that has this handle and priority, or makes it. */
-  replace?: boolean;
+  replace?: boolean | undefined;
 }
 
 /** A BPF filter as the kernel has it; its place, handle and priority name it. */

@@ -10,7 +10,7 @@ import { refuseIdleHooks } from "./security-hooks.js";
 /** Options of attachments to a target that was settled at load. */
 export interface TraceOptions {
   /** What `bpf_get_attach_cookie()` returns. Linux 5.19 (fentry and so on), 6.10 (tp_btf). */
-  cookie?: bigint;
+  cookie?: bigint | undefined;
 }
 
 /**

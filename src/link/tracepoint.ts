@@ -12,7 +12,7 @@ import { attachToPerfEvent } from "./perf-event.js";
 /** Options of tracepoint attachments. */
 export interface TracepointOptions {
   /** What `bpf_get_attach_cookie()` returns. Linux 5.15. */
-  cookie?: bigint;
+  cookie?: bigint | undefined;
 }
 
 /**

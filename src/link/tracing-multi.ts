@@ -18,7 +18,7 @@ export type TracingFunctions = string | readonly string[] | readonly number[];
 /** Options of {@link attachTracingMulti}. */
 export interface TracingMultiOptions {
   /** What `bpf_get_attach_cookie()` returns, one for each name or id; not with a pattern. */
-  cookies?: readonly bigint[];
+  cookies?: readonly bigint[] | undefined;
 }
 
 /**

@@ -18,19 +18,19 @@ export interface UprobeMultiOptions {
   /** As in {@link UprobeOptions}. */
   binary: string;
   /** Functions by a pattern with `*` and `?`. */
-  pattern?: string;
+  pattern?: string | undefined;
   /** Functions by name. */
-  symbols?: readonly string[];
+  symbols?: readonly string[] | undefined;
   /** Bytes from the beginning of the binary. */
-  offsets?: readonly number[];
+  offsets?: readonly number[] | undefined;
   /** What `bpf_get_attach_cookie()` returns, one for each symbol or offset; not with a pattern. */
-  cookies?: readonly bigint[];
+  cookies?: readonly bigint[] | undefined;
   /** File offsets of counters, one for each symbol or offset, 0 for none; not with a pattern. */
-  refCtrOffsets?: readonly number[];
+  refCtrOffsets?: readonly number[] | undefined;
   /** One process (0: this one) instead of all. */
-  pid?: number;
+  pid?: number | undefined;
   /** Runs when the functions return, instead of when they are entered. */
-  return?: boolean;
+  return?: boolean | undefined;
 }
 
 /** Places in a file, for the kernel. */

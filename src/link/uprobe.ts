@@ -20,19 +20,19 @@ export interface UprobeOptions {
    */
   binary: string;
   /** A function, by its name in the binary (C++ names as the compiler made them), also `NAME@VERSION`. */
-  symbol?: string;
+  symbol?: string | undefined;
   /** Bytes from the beginning of `symbol`, or of the binary when no symbol is given. */
-  offset?: number;
+  offset?: number | undefined;
   /** One process (0: this one) instead of all, also those that start later. */
-  pid?: number;
+  pid?: number | undefined;
   /** Runs when the function returns, instead of when it is entered. */
-  return?: boolean;
+  return?: boolean | undefined;
   /** File offset of a 16-bit counter that the kernel raises in the program while the probe is there. Linux 4.20. */
-  refCtrOffset?: number;
+  refCtrOffset?: number | undefined;
   /** What `bpf_get_attach_cookie()` returns. Linux 5.15. */
-  cookie?: bigint;
+  cookie?: bigint | undefined;
   /** By default the best that the kernel has. */
-  mode?: ProbeMode;
+  mode?: ProbeMode | undefined;
 }
 
 /**

@@ -21,9 +21,9 @@ export interface UsdtOptions {
   provider: string;
   name: string;
   /** One process (0: this one) instead of all. */
-  pid?: number;
+  pid?: number | undefined;
   /** What `bpf_usdt_cookie()` returns. */
-  cookie?: bigint;
+  cookie?: bigint | undefined;
 }
 
 /** Maps of the program's object, by name. */

@@ -47,19 +47,19 @@ const attachedModes: readonly (XdpMode | "several" | undefined)[] = [
 /** Options of {@link xdp.attach}. */
 export interface XdpAttachOptions {
   /** By default `driver` where the driver can, else `generic`. */
-  mode?: XdpMode;
+  mode?: XdpMode | undefined;
   /** Fails with EBUSY when a program is attached, instead of replacing it. */
-  ifNoExist?: boolean;
+  ifNoExist?: boolean | undefined;
   /** Replaces only this program, else EEXIST. Linux 5.7. */
-  replace?: ProgramTarget;
+  replace?: ProgramTarget | undefined;
 }
 
 /** Options of {@link xdp.detach}. */
 export interface XdpDetachOptions {
   /** Which of several attachments. */
-  mode?: XdpMode;
+  mode?: XdpMode | undefined;
   /** Detaches only this program, else EEXIST. Linux 5.7. */
-  expected?: ProgramTarget;
+  expected?: ProgramTarget | undefined;
 }
 
 /** What an interface can do for XDP: bits of `netdev_xdp_act` (UAPI linux/netdev.h). */

@@ -61,19 +61,19 @@ import { runInPlace } from "./steps.js";
 /** What a clone has of its own; the rest is as the program has it. libbpf: `struct bpf_prog_load_opts`. */
 export interface CloneOptions {
   /** In the kernel and in messages. */
-  name?: string;
+  name?: string | undefined;
   /** What the section name would say after its kind: `vfs_read` for a program of `fentry/…`. */
-  attachTarget?: string;
+  attachTarget?: string | undefined;
   /** The loaded program whose function that is. */
-  attachTargetProgram?: ProgramTarget;
-  expectedAttachType?: AttachTypeName | number;
+  attachTargetProgram?: ProgramTarget | undefined;
+  expectedAttachType?: AttachTypeName | number | undefined;
   /** BPF_F_* load flags, all of them. */
-  flags?: number;
-  ifindex?: number;
+  flags?: number | undefined;
+  ifindex?: number | undefined;
   /** Verifier log level, 0 unless given: never the program's or the object's. */
-  logLevel?: number;
+  logLevel?: number | undefined;
   /** Bytes of the log's first buffer; the object's unless given. */
-  logSize?: number;
+  logSize?: number | undefined;
 }
 
 /** @internal What a program asks of its object. */

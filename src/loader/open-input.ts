@@ -21,37 +21,37 @@ import { type SectionHandler, SectionHandlers } from "./section-handlers.js";
 /** Options of `BpfObject.open`. libbpf: `struct bpf_object_open_opts`. */
 export interface OpenOptions {
   /** Object name, used in the names of data maps; by default the file name up to its first dot. */
-  name?: string;
+  name?: string | undefined;
   /**
    * Types to apply CO-RE against instead of the running kernel's: a file with raw BTF or an ELF file with a section .BTF (a
    * kernel image, of which only that section is read, or a BPF object), the bytes of either, or a parsed `Btf`.
    * libbpf: `btf_custom_path`.
    */
-  kernelBtf?: string | URL | Uint8Array | Btf;
+  kernelBtf?: string | URL | Uint8Array | Btf | undefined;
   /**
    * Configuration of the kernel for `__kconfig` externs, as text in Kconfig's form: lines such as `CONFIG_HZ=250`. These
    * count more than the kernel's own configuration, of which only what is missing here is read (`/boot/config-RELEASE`,
    * then `/proc/config.gz`).
    */
-  kconfig?: string;
+  kconfig?: string | undefined;
   /** Verifier log level of all programs (0, 1, 2, +4 statistics). The default 0 fetches a log only after a refusal. */
-  logLevel?: number;
+  logLevel?: number | undefined;
   /**
    * Bytes of the first buffer for logs of the verifier, 128 to 2^30 - 1; by default 1 MiB. Logs that do not fit are asked
    * for again with a larger one. libbpf: `kernel_log_size`.
    */
-  logSize?: number;
+  logSize?: number | undefined;
   /** Tolerates unknown attributes in map definitions. */
-  relaxedMaps?: boolean;
+  relaxedMaps?: boolean | undefined;
   /**
    * What 64-bit integers are, in all maps, ring buffers, global variables and struct_ops members: `"bigint"` (default), or
    * `"number"`, exact up to 2^53 and rounded beyond. `map.int64` says it for one map.
    */
-  int64?: "bigint" | "number";
+  int64?: "bigint" | "number" | undefined;
   /** Directory in a BPF file system for maps that are pinned by name; by default /sys/fs/bpf. libbpf: `pin_root_path`. */
-  pinRoot?: string;
+  pinRoot?: string | undefined;
   /** What section names mean that bpfkit does not know. libbpf: `libbpf_register_prog_handler`. */
-  sectionHandlers?: readonly SectionHandler[];
+  sectionHandlers?: readonly SectionHandler[] | undefined;
   /**
    * Root of a BPF file system from whose mount options a BPF token is made at load, for use in a user namespace: with it the
    * kernel lets this process do what was delegated. "" for no token. By default the environment's
@@ -59,7 +59,7 @@ export interface OpenOptions {
    * In the initial user namespace, where there are no tokens, the default costs nothing. Linux 6.9; libbpf:
    * `bpf_token_path`.
    */
-  tokenPath?: string;
+  tokenPath?: string | undefined;
 }
 
 /** The environment's word for {@link OpenOptions.tokenPath}, which programs built on libbpf know too. */

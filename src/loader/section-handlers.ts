@@ -25,17 +25,17 @@ export interface SectionHandler {
    * `"x/"` only with something behind the slash. Without it the handler takes every name that no other one takes; there
    * can be one such.
    */
-  readonly section?: string;
+  readonly section?: string | undefined;
   /** `"unspec"` leaves the type to `setup`. */
   readonly type: ProgramTypeName | number;
-  readonly expectedAttachType?: AttachTypeName | number;
+  readonly expectedAttachType?: AttachTypeName | number | undefined;
   /** Called by open() once all programs and maps are there, in the order of the programs. */
-  readonly setup?: (program: BpfProgram) => void;
+  readonly setup?: ((program: BpfProgram) => void) | undefined;
   /**
    * Called before the program is loaded, when it is relocated and the maps exist: its `insns` and settings may be changed.
    * Called for clones as well.
    */
-  readonly prepare?: (program: BpfProgram) => void;
+  readonly prepare?: ((program: BpfProgram) => void) | undefined;
   /** Called by `prog.attach()` and `obj.attach()`; undefined when there is nothing to attach to by itself. */
   readonly attach?: (program: BpfProgram) => BpfLink | undefined;
 }

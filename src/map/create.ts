@@ -29,27 +29,27 @@ export interface CreateMapOptions {
    * The C type of keys, `"u32"`, `"s64"` or one of {@link btf} such as `"struct flow"`; or their size in bytes. By default
    * that of the map's type where there is but one: u32 for arrays, descriptors for storages, none for queues and rings.
    */
-  key?: ElementType;
+  key?: ElementType | undefined;
   /** The same of values; by default u32 where values are maps, programs, sockets and the like. */
-  value?: ElementType;
+  value?: ElementType | undefined;
   /** Bytes of a value whose type ends in a flexible array, when there is room for elements. */
-  valueSize?: number;
+  valueSize?: number | undefined;
   /** Number of elements; bytes of a ring, which are rounded up. Needed but for storages and `perf_event_array`. */
-  maxEntries?: number;
+  maxEntries?: number | undefined;
   /** What tools show, the first 15 characters. */
-  name?: string;
+  name?: string | undefined;
   /** BPF_F_*. BPF_F_NO_PREALLOC is added where the kernel asks for it. */
-  flags?: number;
+  flags?: number | undefined;
   /** Number of hash functions of a bloom filter. */
-  mapExtra?: bigint;
+  mapExtra?: bigint | undefined;
   /** With BPF_F_NUMA_NODE in `flags`. */
-  numaNode?: number;
+  numaNode?: number | undefined;
   /** Where types are looked up by name: an object's (`obj.btf`). */
-  btf?: Btf;
+  btf?: Btf | undefined;
   /** For maps of maps: a map like those that are to be put in; a map or its descriptor. */
-  inner?: number | { readonly fd: number };
+  inner?: number | { readonly fd: number } | undefined;
   /** What 64-bit integers are, `"bigint"` unless told otherwise; `map.int64` afterwards. */
-  int64?: "bigint" | "number";
+  int64?: "bigint" | "number" | undefined;
 }
 
 /** A map that was made. */

@@ -7,9 +7,9 @@ import type { RawMap } from "./raw.js";
 /** Options of {@link BpfMap.dump}. */
 export interface DumpOptions {
   /** `"json"` (default), or `"c"`: keys and values as C would initialise them. */
-  format?: "json" | "c";
+  format?: "json" | "c" | undefined;
   /** What one level of JSON is indented by; two spaces by default, `""` puts all into one line. */
-  indent?: string;
+  indent?: string | undefined;
 }
 
 /** What a dump needs of its map. */

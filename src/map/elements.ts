@@ -11,17 +11,17 @@ export type UpdateFlags = "any" | "noexist" | "exist" | bigint;
 /** Options of a lookup. */
 export interface GetOptions {
   /** Holds the element's `struct bpf_spin_lock` (BPF_F_LOCK, Linux 5.1), which the value must have. */
-  lock?: boolean;
+  lock?: boolean | undefined;
   /** Further BPF_F_* bits. */
-  flags?: bigint;
+  flags?: bigint | undefined;
 }
 
 /** Options of an update. */
 export interface SetOptions {
   /** `"noexist"` refuses to replace, `"exist"` to insert; a bigint gives any BPF_F_* word. */
-  flags?: UpdateFlags;
+  flags?: UpdateFlags | undefined;
   /** Holds the element's `struct bpf_spin_lock` (BPF_F_LOCK, Linux 5.1), which the value must have. */
-  lock?: boolean;
+  lock?: boolean | undefined;
 }
 
 const updateFlags: Readonly<Record<string, bigint>> = { any: 0n, noexist: 1n, exist: 2n };

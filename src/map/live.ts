@@ -15,7 +15,7 @@ export interface OpenMapOptions {
    */
   btf?: Btf | undefined;
   /** What 64-bit integers are, `"bigint"` unless told otherwise; `map.int64` afterwards. */
-  int64?: "bigint" | "number";
+  int64?: "bigint" | "number" | undefined;
   /** BPF_F_RDONLY (8) or BPF_F_WRONLY (16): what may be done through this descriptor. */
   flags?: number | undefined;
 }

@@ -69,9 +69,9 @@ export function readStream(program: Writer, stream: ProgramStream): string {
 /** Options of `prog.followStream`. */
 export interface FollowOptions {
   /** Milliseconds between two looks when nothing was there, 100 unless given. */
-  interval?: number;
+  interval?: number | undefined;
   /** Ends the iteration when it aborts. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** See `prog.followStream`. */

@@ -15,26 +15,26 @@ import {
 /** What to run a program on. */
 export interface RunOptions {
   /** The packet; at least 14 bytes, an Ethernet header, for programs that see packets. */
-  data?: Uint8Array;
+  data?: Uint8Array | undefined;
   /**
    * The context: `struct __sk_buff`, `struct xdp_md`, the arguments of a raw tracepoint, what a `syscall` program is
    * given. Packets have one of their own; giving it is Linux 5.2, XDP 5.15.
    */
-  context?: Uint8Array;
+  context?: Uint8Array | undefined;
   /** How often to run it, 1 unless given. The packet is what the run before left. */
-  repeat?: number;
+  repeat?: number | undefined;
   /** Runs raw tracepoint programs on this CPU. Linux 5.10. */
-  cpu?: number;
+  cpu?: number | undefined;
   /**
    * XDP: what the program decides is done, with packets that are really sent and received. Without results. Linux 5.18.
    */
-  liveFrames?: boolean;
+  liveFrames?: boolean | undefined;
   /** Packets at once with `liveFrames`, 64 unless given. */
-  batchSize?: number;
+  batchSize?: number | undefined;
   /** BPF_F_TEST_* besides those that the other options set. */
-  flags?: number;
+  flags?: number | undefined;
   /** Room for the packet afterwards in bytes; 4096 more than the packet unless given. */
-  dataOutSize?: number;
+  dataOutSize?: number | undefined;
 }
 
 /** What a run gave. */

@@ -11,7 +11,7 @@ import { checkLayout, type SkeletonLayout } from "./check.js";
 /** Options of a skeleton's `open`: those of `BpfObject.open`, but for `int64`, and which object. */
 export interface SkeletonOptions extends Omit<OpenOptions, "int64"> {
   /** Another build of the object than the one that the skeleton has: path, file URL or bytes. It is checked. */
-  object?: string | URL | Uint8Array;
+  object?: string | URL | Uint8Array | undefined;
 }
 
 /**
