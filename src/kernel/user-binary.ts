@@ -32,7 +32,8 @@ export function withUserBinary<T>(name: string, body: (binary: UserBinary) => T)
   const fd = open(path);
   try {
     const source = fileSource(fd, path);
-    return withLocation({ file: name }, () => {
+    const file = member === undefined ? path : `${path}!/${member}`;
+    return withLocation({ file }, () => {
       if (member === undefined) return body({ path, base: 0, source });
       const { offset, size } = zipMember(source, member);
       const read = (at: number, length: number): Uint8Array => source.read(offset + at, length);

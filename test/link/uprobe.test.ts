@@ -1,6 +1,8 @@
 // Probes on user programs: the handler runs for this process's calls of the C library, and no more after close().
 
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, it } from "vitest";
 import { BinaryFunctions } from "../../src/elf/index.js";
 import { type BpfObject, NotFoundError } from "../../src/index.js";
@@ -107,6 +109,19 @@ kernelDescribe("uprobes", { needs: ["uprobe", "array_mmap"] }, () => {
       expect(() => obj.program("on_no_binary").attach()).toThrow("uprobe/BINARY:FUNCTION[+OFFSET]");
       expect(() => obj.program("on_return_offset").attach()).toThrow("uretprobe/BINARY:FUNCTION");
     });
+  });
+
+  it("name the file that was found in PATH when it is no executable", () => {
+    const folder = mkdtempSync(join(tmpdir(), "bpfkit-path-"));
+    const { PATH } = process.env;
+    try {
+      writeFileSync(join(folder, "tool"), "#!/bin/sh\n", { mode: 0o755 });
+      process.env.PATH = folder;
+      expect(() => withUserBinary("tool", ({ source }) => new BinaryFunctions(source))).toThrow(join(folder, "tool"));
+    } finally {
+      process.env.PATH = PATH;
+      rmSync(folder, { recursive: true });
+    }
   });
 });
 
