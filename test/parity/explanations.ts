@@ -65,6 +65,18 @@ const explanations: readonly Explanation[] = [
     shapes: [{ kinds: ["program missing"], bpfkit: /slot \d+ is to hold program \S+, which was not loaded/ }],
   },
   {
+    name: "sections newer than libbpf",
+    state: "intended",
+    reason: "libbpf 1.7 does not know sleepable tracepoints and the fentry family on many functions",
+    shapes: [
+      {
+        kinds: ["program extra", "refusal"],
+        libbpf:
+          /missing BPF prog type, check ELF section name '((tp|tracepoint|raw_tp|raw_tracepoint|tp_btf)\.s|(fentry|fexit|fsession)\.multi(\.s)?)[/']/,
+      },
+    ],
+  },
+  {
     name: "syscall wrappers without kprobes",
     state: "intended",
     reason:
