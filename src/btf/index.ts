@@ -34,6 +34,7 @@ export { essentialName } from "./name-index.js";
 export { recordCodec } from "./record-codec.js";
 export type { RecordList } from "./record-list.js";
 export { BtfSubset } from "./subset.js";
+export { findByCName } from "./type-name.js";
 export * from "./types.js";
 export type { AnyInput, Descriptor, HasDescriptor, Live, ValueInput } from "./value-types.js";
 export { hostIsLittleEndian } from "./wire.js";

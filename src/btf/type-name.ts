@@ -1,9 +1,25 @@
 // C's names of types.
 
+import type { Btf } from "./btf.js";
 import type { BtfType } from "./types.js";
 import type { PrintableTypes } from "./value-reader.js";
 
 const MAX_LINKS = 64;
+
+/** What a name without `struct`, `union` or `enum` may be, in the order in which it is looked for. */
+const namedKinds = ["struct", "union", "typedef", "enum", "enum64", "int", "float"] as const;
+
+/** The id of the type that C calls so, `event` or `struct event`; undefined when there is none. */
+export function findByCName(btf: Btf, cName: string): number | undefined {
+  const [, tag, name] = /^\s*(?:(struct|union|enum)\s+)?(\S+)\s*$/.exec(cName) ?? [];
+  if (name === undefined) return undefined;
+  for (const kind of namedKinds) {
+    if (tag !== undefined && kind.replace("64", "") !== tag) continue;
+    const id = btf.findByName(name, kind);
+    if (id !== undefined) return id;
+  }
+  return undefined;
+}
 
 /**
  * How C writes a type without a name for what has it, and without qualifiers of its own: `struct point *`, `char[16]`,

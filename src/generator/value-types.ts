@@ -10,6 +10,7 @@ import {
   type BtfMember,
   type BtfType,
   compileCodec,
+  findByCName,
   memberBits,
 } from "../btf/index.js";
 import { BpfkitError, BtfError } from "../errors.js";
@@ -261,19 +262,12 @@ export function bytes(count: number): string {
  * @throws BtfError `BTF_TYPE_NOT_FOUND`
  */
 export function findType(btf: Btf, cName: string): number {
-  const [, tag, name] = /^\s*(?:(struct|union|enum)\s+)?(\S+)\s*$/.exec(cName) ?? [];
-  const kinds =
-    tag === undefined ? typeKinds : tag === "enum" ? (["enum", "enum64"] as const) : [tag as "struct" | "union"];
-  for (const kind of kinds) {
-    const id = name === undefined ? undefined : btf.findByName(name, kind);
-    if (id !== undefined) return id;
-  }
+  const id = findByCName(btf, cName);
+  if (id !== undefined) return id;
   throw new BtfError("BTF_TYPE_NOT_FOUND", `the object has no type ${cName}`, {
     hint: "compilers leave types out that nothing in the object uses",
   });
 }
-
-const typeKinds = ["struct", "union", "typedef", "enum", "enum64", "int", "float"] as const;
 
 /** @param any what values are: one that is none of the enumerators is possible too, for C does not check */
 function enumCode(type: Enumeration, name: string, cName: string, any: Int64, language: Language): string {

@@ -1,6 +1,6 @@
 // A map that no object declares: its declaration from options, and the map in the kernel.
 
-import { Btf, BtfBuilder, BtfSubset, compileCodec, hostIsLittleEndian } from "../btf/index.js";
+import { Btf, BtfBuilder, BtfSubset, compileCodec, findByCName, hostIsLittleEndian } from "../btf/index.js";
 import { ArgumentError, BtfError, SystemCallError, UnsupportedError, withLocation } from "../errors.js";
 import { kernelName, withMemlock } from "../kernel/index.js";
 import { log } from "../log.js";
@@ -170,18 +170,6 @@ class ElementTypes {
   build(): Btf | undefined {
     return this.#builder.nextId === 1 ? undefined : Btf.parse(this.#builder.build());
   }
-}
-
-function findByCName(btf: Btf, cName: string): number | undefined {
-  const [, tag, name] = /^\s*(?:(struct|union|enum)\s+)?(\S+)\s*$/.exec(cName) ?? [];
-  if (name === undefined) return undefined;
-  const all = ["struct", "union", "typedef", "enum", "enum64", "int", "float"] as const;
-  const kinds = all.filter((kind) => tag === undefined || kind.replace("64", "") === tag);
-  for (const kind of kinds) {
-    const id = btf.findByName(name, kind);
-    if (id !== undefined) return id;
-  }
-  return undefined;
 }
 
 /** With its types where the kernel takes them (other processes can decode the map then), else without. */
