@@ -85,8 +85,8 @@ export const gen: Noun = {
         deliver(invocation, file, () =>
           generateTypes(readInputFile(file), {
             source: basename(file),
-            ...(types.length > 0 && { types }),
-            ...int64Option(invocation),
+            types: types.length > 0 ? types : undefined,
+            int64: int64Option(invocation),
           }),
         );
       },
@@ -110,13 +110,15 @@ function skeletonInput(invocation: Invocation): { file: string; options: Generat
   const source = basename(file);
   const objectName = option ?? given ?? source.split(".", 1)[0]!;
   if (objectName === "") throw new UsageError(`${source} gives no name for the object`, "add: name NAME");
-  return { file, options: { name: objectName, source, types: invocation.values("type"), ...int64Option(invocation) } };
+  return {
+    file,
+    options: { name: objectName, source, types: invocation.values("type"), int64: int64Option(invocation) },
+  };
 }
 
-function int64Option({ values }: Invocation): Pick<GenerateOptions, "int64"> {
+function int64Option({ values }: Invocation): GenerateOptions["int64"] {
   const given = values("int64")[0];
-  if (given === undefined) return {};
-  if (given === "bigint" || given === "number") return { int64: given };
+  if (given === undefined || given === "bigint" || given === "number") return given;
   throw new UsageError(`--int64 is bigint or number, not ${given}`);
 }
 

@@ -9,6 +9,7 @@ import { AttachType } from "../object/index.js";
 import type { ProgramHandle } from "../program/index.js";
 import { linkCreate } from "../syscall/index.js";
 import { explainAttach } from "./attach-error.js";
+import { checkCookies, describeFunctions } from "./function-set.js";
 import { missingFunction, openKprobe } from "./kprobe.js";
 import { BpfLink } from "./link.js";
 import { attachToEach } from "./perf-event.js";
@@ -46,11 +47,9 @@ export function attachKprobeMulti(
   const { return: onReturn = false, cookies } = options;
   if (session && onReturn) throw new ArgumentError("a session runs at entry and return", { program: program.name });
   const chosen = choose(program, functions, options);
-  if (cookies !== undefined && (typeof functions === "string" || cookies.length !== functions.length)) {
-    throw new ArgumentError("cookies belong to a list of names or addresses, one for each", { program: program.name });
-  }
+  checkCookies(program, functions, cookies, "names or addresses");
   const count = (chosen.symbols ?? chosen.addresses)?.length ?? 0;
-  const target = `${describe(functions)} (${count} kernel functions)`;
+  const target = `${describeFunctions(functions)} (${count} kernel functions)`;
   const attach = (): BpfLink => {
     const link = linkCreate({
       program: program.descriptor,
@@ -78,7 +77,7 @@ export function attachKprobeMulti(
     if (!(error instanceof SystemCallError) || error.errnoName !== "ESRCH") throw error;
     const missing = firstMissing(chosen.symbols ?? []);
     if (missing !== undefined) throw missingFunction(error, missing, program);
-    throw notFound(program, `the kernel cannot trace all of: ${describe(functions)}`, error);
+    throw notFound(program, `the kernel cannot trace all of: ${describeFunctions(functions)}`, error);
   }
 }
 
@@ -152,12 +151,6 @@ function choose(program: ProgramHandle, functions: FunctionSet, { unique }: Kpro
 
 function areNames(functions: readonly string[] | readonly bigint[]): functions is readonly string[] {
   return typeof functions[0] === "string";
-}
-
-function describe(functions: FunctionSet): string {
-  if (typeof functions === "string") return functions;
-  const shown = functions.slice(0, 3).map((each) => (typeof each === "string" ? each : `0x${each.toString(16)}`));
-  return `${shown.join(", ")}${functions.length > 3 ? " …" : ""}`;
 }
 
 function notFound(program: ProgramHandle, reason: string, cause?: unknown): NotFoundError {

@@ -110,12 +110,7 @@ export function attachToEach(
     remove();
     throw error;
   }
-  try {
-    return attachToPerfEvents(program, events, { kind, target, cleanUp: both });
-  } catch (error) {
-    remove();
-    throw error;
-  }
+  return attachToPerfEvents(program, events, { kind, target, cleanUp: both });
 }
 
 /** The kernel's link, or undefined when the program was attached by ioctl. */

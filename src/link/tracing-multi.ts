@@ -10,6 +10,7 @@ import { isTracingMulti, splitModule } from "../object/index.js";
 import type { ProgramHandle } from "../program/index.js";
 import { linkCreate } from "../syscall/index.js";
 import { explainAttach } from "./attach-error.js";
+import { checkCookies, describeFunctions } from "./function-set.js";
 import { BpfLink } from "./link.js";
 
 /** Which functions: a pattern with `*` and `?`, names, or BTF ids. Pattern and names may begin with `MODULE:`. */
@@ -42,20 +43,18 @@ export function attachTracingMulti(
       hint: 'that is for SEC("fentry.multi"), SEC("fexit.multi") and SEC("fsession.multi")',
     });
   }
-  if (cookies !== undefined && (typeof functions === "string" || cookies.length !== functions.length)) {
-    throw new ArgumentError("cookies belong to a list of names or BTF ids, one for each", place);
-  }
+  checkCookies(program, functions, cookies, "names or BTF ids");
   // First, so that a program that was not loaded is told so.
   const { descriptor } = program;
   const ids = Uint32Array.from(areIds(functions) ? functions : idsOf(program, functions));
-  const target = `${describe(functions)} (${ids.length} kernel functions)`;
+  const target = `${describeFunctions(functions)} (${ids.length} kernel functions)`;
   const attach = (): BpfLink => {
     const link = linkCreate({
       program: descriptor,
       attachType,
       family: "tracing_multi",
       ids,
-      cookies: cookies && BigUint64Array.from(cookies, (cookie) => BigInt.asUintN(64, cookie)),
+      cookies: cookies && BigUint64Array.from(cookies),
     });
     return new BpfLink({ kind: "tracing_multi", program: program.name, target, link });
   };
@@ -125,12 +124,6 @@ function idOf(btf: Btf, name: string, program: ProgramHandle): number {
     program: program.name,
     hint: "it may be inlined, renamed or in a module that was not named",
   });
-}
-
-function describe(functions: TracingFunctions): string {
-  if (typeof functions === "string") return functions;
-  const shown = functions.slice(0, 3).map((each) => (typeof each === "string" ? each : `BTF id ${each}`));
-  return `${shown.join(", ")}${functions.length > 3 ? " …" : ""}`;
 }
 
 function notFound(program: ProgramHandle, pattern: string): NotFoundError {

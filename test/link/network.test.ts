@@ -3,7 +3,7 @@
 
 import { openSync } from "node:fs";
 import { expect, it } from "vitest";
-import { type BpfObject, type NetkitOptions, NotFoundError } from "../../src/index.js";
+import { type BpfLink, type BpfObject, type NetkitOptions, NotFoundError, type TcxOptions } from "../../src/index.js";
 import { call } from "../support/features/calls.js";
 import { withLoaded } from "../support/fixtures.js";
 import { type Loopback, withLoopback } from "../support/loopback.js";
@@ -24,6 +24,15 @@ function growth(obj: BpfObject, counter: string, body: () => void): bigint {
   const before = obj.bss[counter] as bigint;
   body();
   return (obj.bss[counter] as bigint) - before;
+}
+
+/** Which program of two runs first, the one that `attach` attaches or the one that is there: 21 or 12. */
+function orderWith(obj: BpfObject, attach: () => BpfLink, send: () => void): unknown {
+  const second = attach();
+  obj.bss.order = 0n;
+  send();
+  second.close();
+  return obj.bss.order;
 }
 
 kernelDescribe("network hooks", { needs: ["netns", "array_mmap"] }, () => {
@@ -70,13 +79,8 @@ kernelDescribe("network hooks", { needs: ["netns", "array_mmap"] }, () => {
       out.close();
       expect(growth(obj, "egress_runs", send)).toBe(0n);
 
-      const orderOf = (options: Parameters<ReturnType<BpfObject["program"]>["attachTcx"]>[1]): unknown => {
-        const second = obj.program("on_ingress_too").attachTcx("lo", options);
-        obj.bss.order = 0n;
-        send();
-        second.close();
-        return obj.bss.order;
-      };
+      const orderOf = (options: TcxOptions): unknown =>
+        orderWith(obj, () => obj.program("on_ingress_too").attachTcx("lo", options), send);
       expect(orderOf({})).toBe(12n);
       expect(orderOf({ before: "all" })).toBe(21n);
       expect(orderOf({ before: first })).toBe(21n);
@@ -114,13 +118,9 @@ kernelDescribe("network hooks", { needs: ["netns", "array_mmap"] }, () => {
         expect(growth(obj, "peer_runs", () => network.send(PEER))).toBe(1n);
         expect(obj.bss.primary_runs).toBe(1n);
 
-        const orderOf = (options: NetkitOptions): unknown => {
-          const second = obj.program("on_primary_too").attachNetkit(PRIMARY, options);
-          obj.bss.order = 0n;
-          network.send(PRIMARY);
-          second.close();
-          return obj.bss.order;
-        };
+        const send = (): void => network.send(PRIMARY);
+        const orderOf = (options: NetkitOptions): unknown =>
+          orderWith(obj, () => obj.program("on_primary_too").attachNetkit(PRIMARY, options), send);
         expect(orderOf({})).toBe(12n);
         expect(orderOf({ before: "all" })).toBe(21n);
         expect(orderOf({ before: first })).toBe(21n);
