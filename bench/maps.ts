@@ -1,6 +1,7 @@
 // Map elements with decoded keys and values, u32 → u64, one hundred thousand keys in order, as the C loop does it: lookup,
 // update, and iteration. Beside them the bare call: what a lookup costs whoever makes system calls through koffi, before
-// bpfkit has done anything.
+// bpfkit has done anything; and the lookup beside a C program in the circumstances of any runtime (map-loops.c): among
+// threads, and as many calls deep as koffi and Node.js are (`backtrace` called through koffi counts them).
 import koffi from "koffi";
 import { figure, type Subject, time } from "./measure.js";
 import type { References } from "./reference.js";
@@ -50,7 +51,7 @@ export function mapSubject(
           }),
         );
         bare.push(...time(RUNS, KEYS, bareLookups(map.fd)));
-        loops?.run([kind, String(RUNS), String(map.info().id), String(KEYS), "lookup", "update"]);
+        loops?.run([kind, String(RUNS), String(map.info().id), String(KEYS), "lookup", "update", "lookup-as-runtime"]);
         if (kind !== "hash") continue;
         iterate.push(
           ...time(RUNS, KEYS, () => {
@@ -72,6 +73,12 @@ export function mapSubject(
           reference: loops?.figure(`${kind} lookup`),
           cilium: cilium?.figure(`map.lookup ${kind} u32->u64`),
           budget: { ratio: 1.15 },
+        },
+        {
+          subject: `map: lookup, ${kind}, C among threads and 8 calls deep`,
+          unit: "ns",
+          ours: figure(lookup),
+          reference: loops?.figure(`${kind} lookup-as-runtime`),
         },
         {
           subject: `map: the bare call of a lookup, ${kind}`,
