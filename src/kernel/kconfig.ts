@@ -3,7 +3,6 @@
 
 import { readFileSync } from "node:fs";
 import { release } from "node:os";
-import { gunzipSync } from "node:zlib";
 import { ArgumentError } from "../errors.js";
 import { log } from "../log.js";
 
@@ -46,6 +45,8 @@ export function decodeKconfig(bytes: Uint8Array): string {
 }
 
 function unzip(bytes: Uint8Array): Uint8Array {
+  // Loaded when asked for: at import it costs a millisecond.
+  const { gunzipSync } = process.getBuiltinModule("node:zlib");
   try {
     return gunzipSync(bytes, { maxOutputLength: MAX_TEXT });
   } catch (cause) {

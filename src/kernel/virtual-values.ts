@@ -1,7 +1,6 @@
 // Facts about the running kernel that are in no configuration, which objects ask for by externs named `LINUX_…`
 // (libbpf.md 3.5). Each is found out once per process.
 
-import { arch } from "node:process";
 import type { FileDescriptor } from "../syscall/index.js";
 import { loadKernelBtf } from "./btf.js";
 import { kernelHas } from "./features.js";
@@ -32,7 +31,7 @@ function once(probe: () => boolean): () => number {
 
 /** Whether entries of system calls take their arguments in a `struct pt_regs` and have a name that says so (Linux 4.17). */
 function hasSyscallWrapper(): boolean {
-  const prefix = syscallPrefixes[arch];
+  const prefix = syscallPrefixes[process.arch];
   if (prefix === undefined) return false;
   const name = `${prefix}sys_bpf`;
   try {
@@ -52,7 +51,7 @@ function hasSyscallWrapper(): boolean {
  * The kernel's symbol for the entry of a system call, such as `__x64_sys_openat` (libbpf.md 2.3, ksyscall). Native ABI only.
  */
 export function syscallSymbol(name: string): string {
-  const prefix = syscallPrefixes[arch];
+  const prefix = syscallPrefixes[process.arch];
   const wrapped = prefix !== undefined && virtualValues.get("LINUX_HAS_SYSCALL_WRAPPER")?.() === 1;
   return wrapped ? `${prefix}sys_${name}` : `__se_sys_${name}`;
 }

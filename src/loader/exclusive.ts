@@ -1,6 +1,5 @@
 // Exclusive maps: what identifies the one program that may use a map (libbpf.md 3.3). Linux 6.18.
 
-import { createHash } from "node:crypto";
 import { ObjectError } from "../errors.js";
 import { BPF_PSEUDO, INSN_SIZE, isLdimm64, readInsn, setImm, setSource } from "../insn/index.js";
 import type { LinkedProgram, MapSpec } from "../object/index.js";
@@ -30,6 +29,8 @@ function programHash({ insns, ...linked }: LinkedProgram, maps: readonly BpfMap[
     }
     index++;
   }
+  // Loaded when asked for: at import it costs 2 ms that hardly anyone has use for.
+  const { createHash } = process.getBuiltinModule("node:crypto");
   return new Uint8Array(createHash("sha256").update(copy).digest());
 }
 
