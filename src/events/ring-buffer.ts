@@ -4,7 +4,7 @@ import { type BtfTypeCodec, type BtfValue, recordCodec } from "../btf/index.js";
 import { ArgumentError, StateError, ValueError } from "../errors.js";
 import type { BpfMap } from "../map/index.js";
 import type { FileDescriptor } from "../syscall/index.js";
-import { RingMemory } from "./ring-memory.js";
+import { type RecordHandler, RingMemory } from "./ring-memory.js";
 import { FdWatcher } from "./watcher.js";
 
 /** Options of {@link RingBuffer}. */
@@ -214,9 +214,12 @@ export class RingBuffer<T = BtfValue> implements AsyncIterable<T>, Disposable {
       handler(this.#pending.shift()!);
       if (this.#closed) return false;
     }
-    const lot = 64;
+    const decode = this.#decode;
+    const handle: RecordHandler = (offset, length) => handler(decode(offset, length));
+    // Looking at the clock is dearer than an event.
+    const lot = deadline === Number.POSITIVE_INFINITY ? left : 64;
     while (left > 0) {
-      const count = this.#memory.drain(Math.min(lot, left), (offset, length) => handler(this.#decode(offset, length)));
+      const count = this.#memory.drain(Math.min(lot, left), handle);
       if (count === 0) return false;
       left -= count;
       if (performance.now() > deadline) return true;
@@ -254,14 +257,17 @@ export class RingBuffer<T = BtfValue> implements AsyncIterable<T>, Disposable {
 
   #decoder(codec: BtfTypeCodec): (offset: number, length: number) => T {
     const { view } = this.#memory;
+    const { size, flexible, decode } = codec;
     return (offset, length) => {
-      if (length < codec.size) {
-        throw new ValueError("VALUE", `a record of ${length} bytes is shorter than its type (${codec.size} bytes)`, {
-          map: this.#name,
-          hint: "does the program submit another struct than the one given as type?",
-        });
-      }
-      return (codec.flexible ? codec.decodeRecord(view, offset, length) : codec.decode(view, offset)) as T;
+      if (length < size) throw tooShort(length, size, this.#name);
+      return (flexible ? codec.decodeRecord(view, offset, length) : decode(view, offset)) as T;
     };
   }
+}
+
+function tooShort(length: number, size: number, map: string): ValueError {
+  return new ValueError("VALUE", `a record of ${length} bytes is shorter than its type (${size} bytes)`, {
+    map,
+    hint: "does the program submit another struct than the one given as type?",
+  });
 }

@@ -4,7 +4,7 @@
 // Layout as mmap shows it: one page with the consumer position (ours to write), then one page with the producer
 // position and the data twice in a row, so that a record which wraps is contiguous (both read-only).
 
-import { ArgumentError } from "../errors.js";
+import { ArgumentError, StateError } from "../errors.js";
 import { type FileDescriptor, MappedRegion, pageSize } from "../syscall/index.js";
 
 /** Header of a record: u32 length with two flag bits, u32 page offset. Payloads are padded to 8 bytes. */
@@ -29,8 +29,7 @@ export class RingMemory {
   readonly #consumer: BigInt64Array;
   readonly #producer: Int32Array;
   readonly #headers: Int32Array;
-  /** Consumer position; the kernel's counters start at 0 and only grow. */
-  #position: number;
+  #draining = false;
   #closed = false;
 
   /**
@@ -56,32 +55,36 @@ export class RingMemory {
     this.#headers = new Int32Array(producer.buffer, producer.byteOffset + page, (2 * size) / 4);
     this.view = new DataView(producer.buffer, producer.byteOffset + page, 2 * size);
     this.bytes = new Uint8Array(producer.buffer, producer.byteOffset + page, 2 * size);
-    this.#position = Number(Atomics.load(this.#consumer, 0));
   }
 
   /** Bytes that the producers have reserved and this consumer has not passed yet. */
   get available(): number {
-    return this.#closed ? 0 : (Atomics.load(this.#producer, 0) - this.#position) >>> 0;
+    return this.#closed ? 0 : (Atomics.load(this.#producer, 0) - this.#position()) >>> 0;
   }
 
   /**
    * Gives up to `limit` records to `handle`, in order, and returns how many. Stops early at a record that is still
    * being written. The space of a record is given back after its handler returned (also when it threw: a record is
    * delivered once).
+   *
+   * @throws StateError when a handler reads from the ring that is calling it
    */
   drain(limit: number, handle: RecordHandler): number {
     if (this.#closed) return 0;
+    if (this.#draining) throw new StateError("a handler cannot read from the ring buffer whose record it is given");
+    this.#draining = true;
     const mask = this.size - 1;
     // Giving space back in pieces keeps the producers going while a long backlog is read.
     const publishAfter = this.size >>> 3;
-    let low = this.#position >>> 0;
+    let position = this.#position();
+    let low = position >>> 0;
     let unpublished = 0;
     let count = 0;
     const publish = (): void => {
-      this.#position += unpublished;
+      position += unpublished;
       unpublished = 0;
       // One 64-bit store: the kernel must never see half a position.
-      Atomics.store(this.#consumer, 0, BigInt(this.#position));
+      Atomics.store(this.#consumer, 0, BigInt(position));
     };
     try {
       while (count < limit) {
@@ -110,9 +113,18 @@ export class RingMemory {
         publish();
       }
     } finally {
+      this.#draining = false;
       if (unpublished > 0 && !this.#closed) publish();
     }
     return count;
+  }
+
+  /**
+   * Consumer position; the kernel's counters start at 0 and only grow. Read anew each time: whoever else has mapped the
+   * ring may have moved it, and what lies behind it is no longer a record.
+   */
+  #position(): number {
+    return Number(Atomics.load(this.#consumer, 0));
   }
 
   /** Unmaps; records that were not read stay in the kernel's buffer. Idempotent. */

@@ -197,6 +197,43 @@ kernelDescribe("a ring buffer", { needs: ["tracepoint", "ringbuf", "array_mmap"]
     });
   });
 
+  it("takes turns with another reader of the same ring: each record is delivered once", async () => {
+    await withLoaded("maps", noEdit, (obj) => {
+      const rings = [0, 1].map(() => new RingBuffer<Uint8Array>(obj.map("ring")));
+      try {
+        const seen: number[] = [];
+        const note = (bytes: Uint8Array): unknown => seen.push(new DataView(bytes.buffer).getUint32(0, true));
+        // Twice around the 64 KiB, so that what the other one has passed is overwritten.
+        for (let round = 0; round < 12; round++) {
+          for (let i = 0; i < 1000; i++) runFilter(obj, "touch_maps");
+          const [ring, other] = round % 3 === 0 ? [rings[0]!, rings[1]!] : [rings[1]!, rings[0]!];
+          expect(other.availableBytes).toBe(16_000);
+          expect(ring.consume(note)).toBe(1000);
+          expect(other.availableBytes).toBe(0);
+          expect(other.consume()).toEqual([]);
+        }
+        expect(seen).toEqual(Array.from({ length: 12_000 }, (_, i) => i + 1));
+      } finally {
+        for (const ring of rings) ring.close();
+      }
+    });
+  });
+
+  it("refuses to be read by the handler of one of its records", async () => {
+    await withLoaded("maps", noEdit, (obj) => {
+      const ring = new RingBuffer<Uint8Array>(obj.map("ring"));
+      try {
+        for (let i = 0; i < 3; i++) runFilter(obj, "touch_maps");
+        const read = (): unknown => ring.consume(() => ring.consume());
+        expect(read).toThrow(StateError);
+        expect(read).toThrow(/cannot read from the ring buffer whose record it is given/);
+        expect(ring.consume().length).toBe(1);
+      } finally {
+        ring.close();
+      }
+    });
+  });
+
   it("outlives its object and leaves nothing behind", async () => {
     const before = openDescriptors();
     for (let round = 0; round < 20; round++) {
