@@ -1,13 +1,8 @@
 // The object that shows what a large program costs: 13 MB and 37,200 CO-RE relocations in 124 programs. Its C source is
-// written from the running kernel's own types, so that every relocation finds its field, and compiled by the clang that
-// makes the fixtures; it stays in the user's cache and is never committed.
-import { execFileSync } from "node:child_process";
-import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { machine } from "node:os";
-import { join } from "node:path";
+// written from the running kernel's own types, so that every relocation finds its field, and never committed.
+import { readFileSync } from "node:fs";
 import type { Btf, BtfComposite } from "../src/btf/index.js";
-import { cacheFolder } from "./cache.js";
+import { compiledObject } from "./compile-object.js";
 import { builtUrl } from "./target.js";
 
 const PROGRAMS = 124;
@@ -30,23 +25,7 @@ interface Struct {
 /** Path of the object, compiled when it is not in the cache yet. @throws Error without clang-19 or the kernel's BTF */
 export async function bigObject(): Promise<string> {
   const { Btf } = (await import(builtUrl("btf/index.js"))) as typeof import("../src/btf/index.js");
-  const source = sourceText(pickStructs(Btf.parse(readFileSync("/sys/kernel/btf/vmlinux"))));
-  const folder = cacheFolder();
-  const name = `big-${createHash("sha256").update(source).digest("hex").slice(0, 12)}`;
-  const path = join(folder, `${name}.bpf.o`);
-  if (existsSync(path)) return path;
-  console.log(`compiling ${path}, once`);
-  mkdirSync(folder, { recursive: true });
-  const input = join(folder, `${name}.bpf.c`);
-  const output = join(folder, `${name}.${process.pid}.tmp`);
-  writeFileSync(input, source);
-  const headers = `/usr/include/${machine()}-linux-gnu`;
-  const flags = ["-O2", "-g", "-mcpu=v3", "-target", "bpfel", "-ffile-compilation-dir=.", "-idirafter", headers];
-  execFileSync(process.env.CLANG ?? "clang-19", [...flags, "-c", input, "-o", output], { stdio: "inherit" });
-  // As objects are shipped: without DWARF, which no loader looks at.
-  execFileSync(process.env.STRIP ?? "llvm-strip-19", ["-g", output], { stdio: "inherit" });
-  renameSync(output, path);
-  return path;
+  return compiledObject("big", sourceText(pickStructs(Btf.parse(readFileSync("/sys/kernel/btf/vmlinux")))));
 }
 
 /** Structs whose name no other type has (two candidates might disagree), with enough fields to read. */

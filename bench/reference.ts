@@ -57,6 +57,8 @@ export interface References {
   readonly loader: Peer | undefined;
   /** libbpf's calls on elements of a map that bpfkit made. */
   readonly loops: Peer | undefined;
+  /** libbpf's reader of a ring buffer that bpfkit made. */
+  readonly ring: Peer | undefined;
   /** The same as `libbpf` by cilium/ebpf, and loading. */
   readonly cilium: Peer | undefined;
   /** For each that is missing, why. */
@@ -88,6 +90,7 @@ export function findReferences(): References {
     libbpf: tool("bench-libbpf"),
     loader: compiled("libbpf-loader", ["-Wl,--wrap=syscall"]),
     loops: compiled("map-loops"),
+    ring: compiled("ring-loops"),
     cilium: tool("bench-go"),
     missing,
   };

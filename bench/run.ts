@@ -14,10 +14,11 @@ import { mapSubject } from "./maps.js";
 import { formatTable, markdownTable, type Row, type Subject, verdict } from "./measure.js";
 import { bigSubject, objectSubject } from "./objects.js";
 import { findReferences, type References } from "./reference.js";
+import { ringSubject } from "./ring.js";
 import { loadBpfkit, pathOf } from "./target.js";
 import { valueSubject } from "./values.js";
 
-const usage = `usage: npm run bench -- [--rounds N] [--only import|btf|obj|big|core|map|value|global] [--strict] [--write-docs]
+const usage = `usage: npm run bench -- [--rounds N] [--only import|btf|obj|big|core|map|value|ring|global] [--strict] [--write-docs]
   --rounds N    how often the subjects take turns (5)
   --only NAME   one subject
   --strict      exit status 1 when a budget is exceeded
@@ -62,6 +63,7 @@ async function main(): Promise<void> {
     core: async () => coreSubject(await bigObject(), references),
     map: () => mapSubject(bpfkit, references),
     value: () => valueSubject(bpfkit, references),
+    ring: () => ringSubject(bpfkit, references),
     global: () => globalSubject(bpfkit),
   };
   const wanted = values.only === undefined ? Object.keys(makers) : [values.only];
@@ -91,8 +93,8 @@ async function main(): Promise<void> {
   }
 }
 
-function peerNames({ libbpf, loader, loops, cilium }: References): string {
-  const names = [libbpf, loader, loops, cilium].map((peer) => peer?.impl).filter((name) => name !== undefined);
+function peerNames({ libbpf, loader, loops, ring, cilium }: References): string {
+  const names = [libbpf, loader, loops, ring, cilium].map((peer) => peer?.impl).filter((name) => name !== undefined);
   return names.length === 0 ? "nothing to compare with" : [...new Set(names)].join(", ");
 }
 
