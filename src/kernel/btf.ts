@@ -1,9 +1,11 @@
 // The running kernel's own types.
 
+import { closeSync, fstatSync, openSync } from "node:fs";
 import { release } from "node:os";
-import type { Btf } from "../btf/index.js";
+import { Btf } from "../btf/index.js";
 import { BpfkitError, BtfError } from "../errors.js";
 import { log } from "../log.js";
+import { MappedRegion } from "../syscall/index.js";
 import { readBtfFile } from "./btf-source.js";
 
 const VMLINUX = "/sys/kernel/btf/vmlinux";
@@ -55,7 +57,7 @@ export function searchKernelBtf(
   for (const path of [raw, ...files]) {
     try {
       // What the kernel gives needs less checking than a file that anybody may have put there.
-      const btf = readBtfFile(path, { trusted: path === raw });
+      const btf = (path === VMLINUX ? mappedBtf() : undefined) ?? readBtfFile(path, { trusted: path === raw });
       log.debug(() => `kernel BTF: ${btf.typeCount} types from ${path}`);
       return btf;
     } catch (error) {
@@ -68,6 +70,25 @@ export function searchKernelBtf(
   throw new BtfError("BTF_MISSING", `the kernel's BTF is needed for ${neededFor}, and was not found in ${tried}`, {
     hint: `kernel ${release()} was built without CONFIG_DEBUG_INFO_BTF, or /sys is not mounted; pass a BTF file of this very kernel by the option kernelBtf`,
   });
+}
+
+/**
+ * The kernel's types in the kernel's own memory, which nobody can change (Linux 6.16): reading them takes as long as
+ * indexing them. Undefined where they cannot be mapped. The Btf must not be handed to users: who writes to its bytes ends
+ * the process.
+ */
+function mappedBtf(): Btf | undefined {
+  let fd: number | undefined;
+  try {
+    fd = openSync(VMLINUX, "r");
+    const region = MappedRegion.map(fd, { length: fstatSync(fd).size, shared: false });
+    return Btf.parse(region.leave(), { trusted: true });
+  } catch (error) {
+    log.debug(() => `kernel BTF: not mapped: ${error instanceof Error ? error.message : String(error)}`);
+    return undefined;
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
 }
 
 function reasonOf(error: unknown): string {

@@ -61,7 +61,8 @@ interface Mapping {
   readonly address: bigint;
   readonly length: number;
   readonly what: string;
-  closed: boolean;
+  /** Closed by its owner, or left to the garbage collector. */
+  settled: boolean;
 }
 
 function unmap({ address, length }: Mapping): void {
@@ -71,7 +72,7 @@ function unmap({ address, length }: Mapping): void {
 
 /** Registered on ArrayBuffers, which every view of the memory keeps alive: when one is gone, nothing can reach the pages. */
 const unreachable = new FinalizationRegistry<Mapping>((mapping) => {
-  if (!mapping.closed) log.warn(`the mapped memory of ${mapping.what} was never closed; unmapping it now`);
+  if (!mapping.settled) log.warn(`the mapped memory of ${mapping.what} was never closed; unmapping it now`);
   unmap(mapping);
 });
 
@@ -118,7 +119,7 @@ export class MappedRegion implements Disposable {
     const what = typeof fd === "number" ? `fd ${fd}` : fd.what;
     const result = syscall(numbers.mmap, address, length, protection, flags, fdNumber(fd), offset);
     if (result < 0) throw systemCallError("mmap", -result, { about: what });
-    const mapping: Mapping = { address: BigInt(result), length, what, closed: false };
+    const mapping: Mapping = { address: BigInt(result), length, what, settled: false };
     if (fixed !== 0 && mapping.address !== address) {
       unmap(mapping);
       throw systemCallError("mmap", Errno.EEXIST, { about: what });
@@ -156,12 +157,20 @@ export class MappedRegion implements Disposable {
     return new Uint8Array(this.buffer);
   }
 
+  /** The bytes, and no owner any more: the memory goes when nothing can reach them. @throws StateError once closed */
+  leave(): Uint8Array {
+    const { bytes } = this;
+    this.#mapping.settled = true;
+    this.#buffer = undefined;
+    return bytes;
+  }
+
   /** Gives the memory up; later calls do nothing. */
   close(): void {
     const buffer = this.#buffer;
     if (buffer === undefined) return;
     this.#buffer = undefined;
-    this.#mapping.closed = true;
+    this.#mapping.settled = true;
     if (detach(buffer)) {
       unreachable.unregister(this.#mapping);
       unmap(this.#mapping);

@@ -1,6 +1,6 @@
 // Where the kernel's types are found: its own file, then images of it.
 
-import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { release, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -8,10 +8,12 @@ import { Btf, BtfBuilder } from "../../src/btf/index.js";
 import { parseElf } from "../../src/elf/index.js";
 import { BtfError } from "../../src/errors.js";
 import { BpfObject } from "../../src/index.js";
-import { searchKernelBtf } from "../../src/kernel/btf.js";
+import { loadKernelBtf, searchKernelBtf } from "../../src/kernel/btf.js";
 import { readBtfBytes, readBtfFile } from "../../src/kernel/btf-source.js";
 import { makeElf } from "../support/any-elf.js";
 import { fixtureBytes, fixturePath } from "../support/fixtures.js";
+import { kernelDescribe, kernelIt } from "../support/needs.js";
+import { runModule } from "../syscall/process.js";
 
 const directory = mkdtempSync(join(tmpdir(), "bpfkit-btf-"));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -80,6 +82,35 @@ describe("the kernel's types", () => {
     expect(search).toThrow(`${without} (the file has no type information (no section .BTF))`);
     expect(search).toThrow(new RegExp(`${damaged} \\([^)]+\\)`));
     expect(search).toThrow(`${debug} (the section has no contents in this file)`);
+  });
+});
+
+kernelDescribe("the types of the running kernel", { needs: ["tp_btf"] }, () => {
+  it("are those of its file, and searched once", () => {
+    const btf = loadKernelBtf("a test");
+    expect(Buffer.compare(btf.bytes, readFileSync("/sys/kernel/btf/vmlinux"))).toBe(0);
+    expect(btf.findByName("task_struct", "struct")).toBeGreaterThan(0);
+    expect(loadKernelBtf("another test")).toBe(btf);
+  });
+
+  kernelIt("stay in the kernel's memory until nothing uses them", { needs: ["btf_mmap"] }, () => {
+    const { output } = runModule(
+      `
+      import { readFileSync } from "node:fs";
+      import { searchKernelBtf } from "./src/kernel/btf.ts";
+      const mapped = () => readFileSync("/proc/self/maps", "utf8").split("/sys/kernel/btf/vmlinux").length - 1;
+      let held = searchKernelBtf("a test");
+      const during = mapped();
+      held = undefined;
+      for (let turn = 0; turn < 200 && mapped() > 0; turn++) {
+        gc();
+        await new Promise((done) => setTimeout(done, 10));
+      }
+      console.log(JSON.stringify({ during, after: mapped() }));`,
+      ["--expose-gc"],
+    );
+    // And nothing else: who forgets to close mapped memory is warned.
+    expect(output).toBe(`${JSON.stringify({ during: 1, after: 0 })}\n`);
   });
 });
 

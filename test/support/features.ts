@@ -35,6 +35,7 @@ export const features = {
     since: "5.14",
     probe: maps.lookupDeleteProbe,
   },
+  btf_mmap: { what: "the kernel's types mapped into memory", since: "6.16", probe: maps.mappedTypesProbe },
   array_mmap: { what: "arrays mapped into memory", since: "5.5", probe: maps.mmapableProbe },
   ringbuf: { what: "ring buffer", since: "5.8", probe: maps.ringProbe },
   user_ringbuf: { what: "user ring buffer", since: "6.1", probe: maps.userRingProbe },

@@ -55,7 +55,7 @@ const more = {
   },
 }[arch === "arm64" ? "arm64" : "x64"];
 
-type CallName = keyof typeof more | "ioctl" | "openat" | "perf_event_open" | "fsopen" | "fsconfig" | "fsmount" | "bpf";
+type CallName = keyof typeof more | keyof ReturnType<typeof ffi>["numbers"];
 
 /** What a structure points to lives as long as the structure. */
 const pointedTo = new WeakMap<Uint8Array, readonly Field[]>();

@@ -36,6 +36,15 @@ export const growingHashProbe: () => void = mapProbe(35, 4, 8, 16, 1);
 export const sockmapProbe: () => void = mapProbe(15, 4, 8, 1);
 export const mmapableProbe: () => void = mapProbe(2, 4, 8, 1, MMAPABLE);
 
+/** The first page of the kernel's types is mapped. */
+export function mappedTypesProbe(): void {
+  const [PROT_READ, MAP_PRIVATE] = [1, 2];
+  withDescriptors((own) => {
+    const fd = own(openSync("/sys/kernel/btf/vmlinux", "r"));
+    call("munmap", call("mmap", 0, PAGE, PROT_READ, MAP_PRIVATE, fd, 0), PAGE);
+  });
+}
+
 /** A local storage is created, which needs type information. */
 export function storageProbe(type: number): () => void {
   const NO_PREALLOC = 1;
