@@ -301,9 +301,9 @@ class StringCollector {
     const scan = (bytes: Uint8Array, start: number): void => {
       for (let from = 0; from < bytes.length; ) {
         const end = bytes.indexOf(0, from);
-        const text = utf8Decoder.decode(bytes.subarray(from, end));
-        // What damaged UTF-8 decodes to must not stand for the bytes that were there.
-        if (!text.includes("\ufffd") && !offsets.has(text)) offsets.set(text, start + from);
+        const encoded = bytes.subarray(from, end);
+        const text = utf8Decoder.decode(encoded);
+        if (!offsets.has(text) && isFaithful(text, encoded)) offsets.set(text, start + from);
         from = end + 1;
       }
     };
@@ -311,4 +311,11 @@ class StringCollector {
     scan(this.bytes(), this.#start);
     return offsets;
   }
+}
+
+/** Whether the text stands for these very bytes: what damaged UTF-8 decodes to does not. */
+function isFaithful(text: string, encoded: Uint8Array): boolean {
+  if (!text.includes("\ufffd")) return true;
+  const again = utf8.encode(text);
+  return again.length === encoded.length && again.every((byte, i) => byte === encoded[i]);
 }

@@ -246,7 +246,13 @@ describe("from", () => {
         for (let id = 1; id < btf.typeCount; id++) builder.replaceType(id, btf.type(id) as BtfTypeInput);
         expect(builder.build()).toEqual(bytes);
       }),
-      { numRuns: 50 },
+      // A name that decoding damaged bytes could give, too.
+      {
+        numRuns: 50,
+        examples: [
+          [[{ kind: "enum", name: "\ufffd", size: 4, signed: false, values: [{ name: "\ufffd", value: 0 }] }]],
+        ],
+      },
     );
   });
 
@@ -255,7 +261,9 @@ describe("from", () => {
     bytes[bytes.length - 2] = 0xff;
     const builder = BtfBuilder.from(Btf.parse(bytes));
     expect(builder.addString("\ufffd")).toBe(3);
-    expect(Btf.parse(builder.build()).string(3)).toBe("\ufffd");
+    const copy = Btf.parse(builder.build());
+    expect(copy.string(3)).toBe("\ufffd");
+    expect(BtfBuilder.from(copy).addString("\ufffd")).toBe(3);
   });
 
   it("keeps unknown kinds, with the layout that they need, and drops the layout otherwise", () => {
