@@ -12,7 +12,7 @@ export { perfUnit } from "./perf-units.js";
 export { BPF_FS_ROOT, ensureBpfFs, pinObject, pinPathIn, pinPathOf, removePin } from "./pins.js";
 export { kernelVersionCode, olderThan } from "./release.js";
 export { securityModules } from "./security-modules.js";
-export { openToken } from "./token.js";
+export { openToken, tokenPathOf } from "./token.js";
 export { traceableFunctions } from "./traceable.js";
 export { withTraceFs } from "./tracefs.js";
 export { hasTraceableType } from "./trampolines.js";

@@ -1,10 +1,20 @@
 // BPF tokens: rights that a privileged process delegates to a user namespace by the way it mounts a BPF file system for it
 // (libbpf.md 3.2 step 2). Linux 6.9.
 
-import { SystemCallError } from "../errors.js";
+import { ArgumentError, SystemCallError } from "../errors.js";
 import { log } from "../log.js";
 import { type FileDescriptor, isInUserNamespace, openDirectory, tokenCreate } from "../syscall/index.js";
 import { BPF_FS_ROOT } from "./pins.js";
+
+/** The environment's word for the options `tokenPath`, which programs built on libbpf know too. */
+const TOKEN_PATH_VARIABLE = "LIBBPF_BPF_TOKEN_PATH";
+
+/** What {@link openToken} is given: the option `tokenPath`, else the environment's word. @throws ArgumentError for no path */
+export function tokenPathOf(option: unknown): string | undefined {
+  const path = option ?? process.env[TOKEN_PATH_VARIABLE];
+  if (path === undefined || (typeof path === "string" && !path.includes("\0"))) return path;
+  throw new ArgumentError(`the option tokenPath must be a path, or "" for no token, not ${JSON.stringify(path)}`);
+}
 
 /**
  * The token that loading works with.

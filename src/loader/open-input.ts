@@ -12,6 +12,7 @@ import {
   pinPathOf,
   readBtfBytes,
   readBtfFile,
+  tokenPathOf,
 } from "../kernel/index.js";
 import { nearNames } from "../near-names.js";
 import { checkU32 } from "../object/index.js";
@@ -61,9 +62,6 @@ export interface OpenOptions {
    */
   tokenPath?: string | undefined;
 }
-
-/** The environment's word for {@link OpenOptions.tokenPath}, which programs built on libbpf know too. */
-const TOKEN_PATH_VARIABLE = "LIBBPF_BPF_TOKEN_PATH";
 
 const known: Readonly<Record<keyof OpenOptions, true>> = {
   name: true,
@@ -120,13 +118,8 @@ export function readInput(source: string | URL | Uint8Array, options: OpenOption
     int64: options.int64 ?? "bigint",
     pinRoot: pinPathOf(options.pinRoot ?? BPF_FS_ROOT),
     handlers: new SectionHandlers(options.sectionHandlers),
-    tokenPath: checkTokenPath(options.tokenPath ?? process.env[TOKEN_PATH_VARIABLE]),
+    tokenPath: tokenPathOf(options.tokenPath),
   };
-}
-
-function checkTokenPath(path: unknown): string | undefined {
-  if (path === undefined || (typeof path === "string" && !path.includes("\0"))) return path;
-  throw new ArgumentError(`the option tokenPath must be a path, or "" for no token, not ${JSON.stringify(path)}`);
 }
 
 function readKconfigOption(text: unknown): KconfigValues {

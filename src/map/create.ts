@@ -2,7 +2,7 @@
 
 import { Btf, BtfBuilder, BtfSubset, compileCodec, findByCName, hostIsLittleEndian } from "../btf/index.js";
 import { ArgumentError, BtfError, SystemCallError, UnsupportedError, withLocation } from "../errors.js";
-import { kernelName, withMemlock } from "../kernel/index.js";
+import { kernelName, openToken, tokenPathOf, withMemlock } from "../kernel/index.js";
 import { log } from "../log.js";
 import { nearNames } from "../near-names.js";
 import {
@@ -50,6 +50,8 @@ export interface CreateMapOptions {
   inner?: number | { readonly fd: number } | undefined;
   /** What 64-bit integers are, `"bigint"` unless told otherwise; `map.int64` afterwards. */
   int64?: "bigint" | "number" | undefined;
+  /** Where a BPF token comes from, as of `BpfObject.open`. Linux 6.9; libbpf: `token_fd`. */
+  tokenPath?: string | undefined;
 }
 
 /** A map that was made. */
@@ -72,6 +74,7 @@ const known: Readonly<Record<keyof CreateMapOptions, true>> = {
   btf: true,
   inner: true,
   int64: true,
+  tokenPath: true,
 };
 
 /** Types that need no BTF: `u8` to `u64` and `s8` to `s64`, with the bytes that they have. */
@@ -118,7 +121,8 @@ export function createMap(options: CreateMapOptions): CreatedMap {
     };
     settleSize(spec);
     const btf = types.build();
-    return { spec, btf, fd: createTyped(spec, rule, btf, options.inner as FdLike | undefined) };
+    using token = openToken(tokenPathOf(options.tokenPath));
+    return { spec, btf, fd: createTyped(spec, rule, { btf, token, inner: options.inner as FdLike | undefined }) };
   });
 }
 
@@ -176,8 +180,7 @@ class ElementTypes {
 function createTyped(
   spec: MapSpec,
   rule: MapTypeRule,
-  btf: Btf | undefined,
-  inner: FdLike | undefined,
+  { btf, token, inner }: Partial<Record<"token" | "inner", FdLike | undefined>> & { btf: Btf | undefined },
 ): FileDescriptor {
   const { type, keySize, valueSize, maxEntries, flags, mapExtra, numaNode, keyTypeId, valueTypeId } = spec;
   const create = (types: Partial<MapCreateOptions>): FileDescriptor =>
@@ -191,6 +194,7 @@ function createTyped(
         mapExtra,
         numaNode: numaNode === 0 ? undefined : numaNode,
         name: spec.name === "" ? undefined : kernelName(spec.name),
+        token,
         innerMap: typeof inner === "object" && "fd" in inner ? (inner.fd as number) : inner,
         ...types,
       }),
@@ -198,7 +202,7 @@ function createTyped(
   if (btf === undefined || rule.noBtf === true || valueTypeId === 0 || (keySize > 0 && keyTypeId === 0)) {
     return create({});
   }
-  const { fd, errno } = withMemlock(() => btfLoad({ bytes: btf.bytes }));
+  const { fd, errno } = withMemlock(() => btfLoad({ bytes: btf.bytes, token }));
   if (fd === undefined) {
     log.info(`map ${spec.name}: the kernel refused its type information (errno ${errno}); created without`);
     return create({});

@@ -64,6 +64,30 @@ kernelDescribe("a BPF token", { needs: ["token", "socket_filter"] }, () => {
     }),
   );
 
+  it("lets it create maps of its own, with type information", { timeout }, () =>
+    withDelegation(everything, (run) => {
+      const creating = (tokenPath?: string): string => `
+        import { BpfMap } from "./src/index.ts";
+        const options = { type: "hash", key: "u32", value: "u64", maxEntries: 4, tokenPath: ${JSON.stringify(tokenPath)} };
+        const seen = {};
+        try {
+          const map = BpfMap.create(options);
+          map.set(7, 8n);
+          seen.value = String(map.get(7));
+          seen.btf = map.info().btfId > 0;
+        } catch (error) {
+          Object.assign(seen, { error: error.message, errnoName: error.errnoName });
+        }
+        console.log("@" + JSON.stringify(seen));
+      `;
+      expect(inside(run, creating(DELEGATED_ROOT))).toEqual({ value: "8", btf: true });
+      expect(inside(run, creating(), { LIBBPF_BPF_TOKEN_PATH: DELEGATED_ROOT })).toEqual({ value: "8", btf: true });
+      const refused = inside(run, creating(""));
+      expect(refused.errnoName).toBe("EPERM");
+      expect(refused.error).toMatch(/BPF token.*tokenPath/);
+    }),
+  );
+
   it("is missed with a word about the capability and about tokens", { timeout }, () =>
     withDelegation(everything, (run) => {
       const refused = inside(run, loading("nobtf", { tokenPath: "" }));
