@@ -116,8 +116,10 @@ export class Encoder {
         if (!names.has(name))
           throw new Misfit(`${label} has no member ${JSON.stringify(name)}${nearNames(name, names)}`);
       }
-      if (kind === "union" && names.size > 0 && !isGiven(members)) {
-        throw new Misfit(`${label} needs one of its members${nearNames("", names)}`);
+      if (names.size > 0 && !isGiven(members)) {
+        // A Map, a Promise that was not awaited: all zeros is not what was meant.
+        if (!isPlain(members)) throw expected(`an object with members of ${label}`, value);
+        if (kind === "union") throw new Misfit(`${label} needs one of its members${nearNames("", names)}`);
       }
       writeParts(view, offset, members);
     };
@@ -218,6 +220,12 @@ function liveBytes(value: unknown, { label, size }: CompositePlan): Uint8Array |
 function getter(name: string): (members: Members) => unknown {
   if (!(name in Object.prototype)) return (members) => members[name];
   return (members) => (Object.hasOwn(members, name) ? members[name] : undefined);
+}
+
+/** An object literal of any realm, or one without a prototype. */
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
 function hasAny(fields: readonly Field[]): (members: Members) => boolean {

@@ -67,7 +67,7 @@ export class MapAccess<K extends BtfValue, V extends BtfValue> {
   }
 
   /** The elements of a queue, a stack, or to push to a bloom filter. @throws UnsupportedError */
-  keyless(use: string): Elements<K, V> {
+  keyless(use: string): Elements<Uint8Array, V> {
     const { rule, type, where } = this.#map;
     if (rule.keyless === undefined) {
       throw new UnsupportedError(`maps of type ${type} have keys: ${use}() is for queues and stacks`, where);
@@ -75,7 +75,7 @@ export class MapAccess<K extends BtfValue, V extends BtfValue> {
     if (rule.keyless === "filter" && use !== "push") {
       throw new UnsupportedError(`maps of type ${type} give nothing back`, { ...where, hint: "use has()" });
     }
-    return this.elements();
+    return this.elements() as unknown as Elements<Uint8Array, V>;
   }
 
   /** The elements with values of one CPU. @throws UnsupportedError where there are none */

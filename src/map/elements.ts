@@ -61,6 +61,9 @@ export interface ElementSource {
   scratch(): MapScratch;
 }
 
+/** The key where there are none, in queues, stacks and bloom filters. */
+export const NO_KEY: Uint8Array = new Uint8Array(0);
+
 /** Reads and writes single elements through a pair of codecs. */
 export class Elements<K extends BtfValue, V extends BtfValue> {
   readonly key: BtfCodec;
@@ -73,12 +76,12 @@ export class Elements<K extends BtfValue, V extends BtfValue> {
     this.value = value;
   }
 
-  /** BPF_MAP_LOOKUP_ELEM; undefined when there is none. Without a key: peek of a queue or stack. */
-  get(key: K | undefined, flags?: bigint): V | undefined {
+  /** BPF_MAP_LOOKUP_ELEM; undefined when there is none. With {@link NO_KEY}: peek of a queue or stack. */
+  get(key: K, flags?: bigint): V | undefined {
     // Spelt out here and in set() instead of #with: its closure would cost a tenth of what the budget leaves.
     const scratch = this.#source.scratch().acquire();
     try {
-      if (key !== undefined) this.key.encode(scratch.keyView, 0, key);
+      this.key.encode(scratch.keyView, 0, key);
       const result = scratch.lookup(flags);
       if (result === 0 || found(result, "LOOKUP_ELEM")) return this.value.decode(scratch.valueView, 0) as V;
       return undefined;
@@ -89,10 +92,10 @@ export class Elements<K extends BtfValue, V extends BtfValue> {
     }
   }
 
-  /** BPF_MAP_LOOKUP_AND_DELETE_ELEM; undefined when there is none. Without a key: pop of a queue or stack. */
-  take(key: K | undefined, flags?: bigint): V | undefined {
+  /** BPF_MAP_LOOKUP_AND_DELETE_ELEM; undefined when there is none. With {@link NO_KEY}: pop of a queue or stack. */
+  take(key: K, flags?: bigint): V | undefined {
     return this.#with((scratch) => {
-      if (key !== undefined) this.key.encode(scratch.keyView, 0, key);
+      this.key.encode(scratch.keyView, 0, key);
       if (!found(scratch.lookupAndDelete(flags), "LOOKUP_AND_DELETE_ELEM")) return undefined;
       return this.value.decode(scratch.valueView, 0) as V;
     });
@@ -114,11 +117,11 @@ export class Elements<K extends BtfValue, V extends BtfValue> {
     });
   }
 
-  /** BPF_MAP_UPDATE_ELEM. Without a key: push to a queue or stack. */
-  set(key: K | undefined, value: V, flags?: bigint): void {
+  /** BPF_MAP_UPDATE_ELEM. With {@link NO_KEY}: push to a queue or stack. */
+  set(key: K, value: V, flags?: bigint): void {
     const scratch = this.#source.scratch().acquire();
     try {
-      if (key !== undefined) this.key.encode(scratch.keyView, 0, key);
+      this.key.encode(scratch.keyView, 0, key);
       this.value.encode(scratch.valueView, 0, value);
       const result = scratch.update(flags);
       if (result < 0) throw systemCallError("bpf(BPF_MAP_UPDATE_ELEM)", -result);

@@ -16,7 +16,15 @@ import { type CpuInput, type CpuValue, MapAccess, unlessOld } from "./access.js"
 import { clear, count, deleteMany, isEmptySlot, setAll } from "./bulk.js";
 import { type CreateMapOptions, createMap } from "./create.js";
 import { type DumpOptions, dumpMap } from "./dump.js";
-import { BPF_F_ALL_CPUS, cpuFlags, type Elements, flagsWord, type GetOptions, type SetOptions } from "./elements.js";
+import {
+  BPF_F_ALL_CPUS,
+  cpuFlags,
+  type Elements,
+  flagsWord,
+  type GetOptions,
+  NO_KEY,
+  type SetOptions,
+} from "./elements.js";
 import { describeMap, type LiveMap, type MapDetails, mapDetails, type OpenMapOptions } from "./live.js";
 import { MappedMap } from "./mapped-map.js";
 import { RawMap } from "./raw.js";
@@ -133,18 +141,18 @@ export class BpfMap<
 
   /** Adds to a queue or stack, or to a bloom filter. BPF_MAP_UPDATE_ELEM without key, Linux 4.20. */
   push(value: VI): this {
-    this.#access.keyless("push").set(undefined, value as never);
+    this.#access.keyless("push").set(NO_KEY, value as never);
     return this;
   }
 
   /** Takes from a queue or stack; undefined when it is empty. Linux 4.20. */
   pop(): V | undefined {
-    return this.#access.keyless("pop").take(undefined);
+    return this.#access.keyless("pop").take(NO_KEY);
   }
 
   /** Looks at what pop() would take. Linux 4.20. */
   peek(): V | undefined {
-    return this.#access.keyless("peek").get(undefined);
+    return this.#access.keyless("peek").get(NO_KEY);
   }
 
   /**

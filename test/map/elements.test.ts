@@ -79,6 +79,29 @@ kernelDescribe("maps", { needs: ["socket_filter", "ringbuf"] }, () => {
     });
   });
 
+  it("take no missing key for the one before", async () => {
+    await withLoaded("maps", noEdit, (obj) => {
+      const recent = obj.map<bigint, number>("recent");
+      recent.set(7n, 70);
+      const missing = undefined as unknown as bigint;
+      const uses: (() => unknown)[] = [
+        () => recent.get(missing),
+        () => recent.has(missing),
+        () => recent.set(missing, 71),
+        () => recent.delete(missing),
+        () => recent.lookupAndDelete(missing),
+        () => recent.getMany([missing]),
+        () => recent.setAll([[missing, 71]]),
+        () => recent.deleteMany([missing]),
+      ];
+      for (const use of uses) expect(use).toThrow(/map recent: .*value: expected an integer \(u64\), got undefined/);
+      expect(() => recent.raw.get(undefined as unknown as Uint8Array)).toThrow(
+        /the key must be a Uint8Array of 8 bytes/,
+      );
+      expect([...recent]).toEqual([[7n, 70]]);
+    });
+  });
+
   it("full hashes say so", async () => {
     const edit = (obj: BpfObject): void => {
       obj.map("flows").maxEntries = 2;
