@@ -86,7 +86,7 @@ function compose(location: ErrorLocation, reason: string, hint: string | undefin
   if (location.file !== undefined) where.push(location.file);
   if (location.section !== undefined) where.push(`section ${location.section}`);
   if (location.program !== undefined) where.push(`program ${location.program}`);
-  if (location.map !== undefined) where.push(`map ${location.map}`);
+  if (location.map !== undefined) where.push(location.map === "" ? "map without a name" : `map ${location.map}`);
   if (location.offset !== undefined) where.push(`offset 0x${location.offset.toString(16)}`);
   return `${where.length > 0 ? `${where.join(", ")}: ` : ""}${reason}${hint === undefined ? "" : ` (${hint})`}`;
 }

@@ -119,7 +119,7 @@ export class BpfMap<
 
   /** @internal */
   get file(): string {
-    return this.where.file;
+    return this.where.file!; // a map of an object has one
   }
 
   /** @internal The value that attaching writes, in the kernel's layout. */

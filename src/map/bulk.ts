@@ -2,7 +2,7 @@
 // (typescript.md 1.4), else one after another.
 
 import type { BtfValue } from "../btf/index.js";
-import { addLocation, SystemCallError, UnsupportedError } from "../errors.js";
+import { ArgumentError, addLocation, type ErrorLocation, SystemCallError, UnsupportedError } from "../errors.js";
 import type { MapTypeRule } from "../object/index.js";
 import {
   Errno,
@@ -16,9 +16,10 @@ import {
 import type { Elements } from "./elements.js";
 import { BATCH_BYTES, batches, isUnsupported, keysOf, type WalkSource, walk } from "./walk.js";
 
-/** What bulk operations need from their map. */
-interface BulkSource extends WalkSource {
-  readonly name: string;
+/** What many elements are given as. @throws ArgumentError */
+export function checkIterable<T>(value: Iterable<T>, what: string, where?: ErrorLocation): Iterable<T> {
+  if (typeof (value as Partial<Iterable<T>> | null | undefined)?.[Symbol.iterator] === "function") return value;
+  throw new ArgumentError(`the ${what} must be an array or something else to iterate over`, where);
 }
 
 /** Elements being collected for one system call. */
@@ -71,7 +72,7 @@ function lengthOf(items: Iterable<unknown>): number {
  * @throws SystemCallError: entries before the one that it names are in the map
  */
 export function setAll<K extends BtfValue, V extends BtfValue>(
-  source: BulkSource,
+  source: WalkSource,
   rule: MapTypeRule,
   elements: Elements<K, V>,
   entries: Iterable<readonly [K, V]>,
@@ -82,7 +83,9 @@ export function setAll<K extends BtfValue, V extends BtfValue>(
     const chunk = new Chunk(keySize, valueBufferSize, lengthOf(entries));
     const { key: keyCodec, value: valueCodec } = elements;
     const writer = new Writer(source, rule, flags);
-    for (const [key, value] of entries) {
+    for (const entry of checkIterable(entries, "entries")) {
+      if (!Array.isArray(entry)) throw new ArgumentError("an entry must be a pair: [key, value]");
+      const [key, value] = entry as readonly [K, V];
       keyCodec.encode(chunk.keyView, chunk.keyOffset, key);
       valueCodec.encode(chunk.valueView, chunk.valueOffset, value);
       if (++chunk.count === chunk.size) writer.write(chunk);
@@ -95,11 +98,11 @@ export function setAll<K extends BtfValue, V extends BtfValue>(
 
 /** Writes chunks, in batches until the kernel turns out to have none for the map's type. */
 class Writer {
-  readonly #source: BulkSource;
+  readonly #source: WalkSource;
   readonly #flags: bigint;
   #batch: boolean;
 
-  constructor(source: BulkSource, rule: MapTypeRule, flags: bigint) {
+  constructor(source: WalkSource, rule: MapTypeRule, flags: bigint) {
     this.#source = source;
     this.#flags = flags;
     this.#batch = rule.batch !== undefined;
@@ -130,7 +133,7 @@ class Writer {
 
 /** Removes those of the keys that are there, and tells how many. */
 export function deleteMany<K extends BtfValue, V extends BtfValue>(
-  source: BulkSource,
+  source: WalkSource,
   rule: MapTypeRule,
   elements: Elements<K, V>,
   keys: Iterable<K>,
@@ -139,7 +142,7 @@ export function deleteMany<K extends BtfValue, V extends BtfValue>(
     const { keySize } = mapShape(source.descriptor);
     const chunk = new Chunk(keySize, 0, lengthOf(keys));
     let removed = 0;
-    for (const key of keys) {
+    for (const key of checkIterable(keys, "keys")) {
       elements.key.encode(chunk.keyView, chunk.keyOffset, key);
       if (++chunk.count === chunk.size) removed += deleteChunk(source, rule, chunk);
     }
@@ -149,7 +152,7 @@ export function deleteMany<K extends BtfValue, V extends BtfValue>(
   }
 }
 
-function deleteChunk(source: BulkSource, rule: MapTypeRule, chunk: Chunk): number {
+function deleteChunk(source: WalkSource, rule: MapTypeRule, chunk: Chunk): number {
   const { descriptor } = source;
   const { count, keys } = chunk;
   chunk.count = 0;
@@ -171,7 +174,7 @@ export function isEmptySlot(error: unknown, rule: MapTypeRule): boolean {
   return rule.emptyIsInvalid === true && error instanceof SystemCallError && error.errno === Errno.EINVAL;
 }
 
-function deleteOne({ descriptor }: BulkSource, rule: MapTypeRule, key: Uint8Array): boolean {
+function deleteOne({ descriptor }: WalkSource, rule: MapTypeRule, key: Uint8Array): boolean {
   try {
     return mapDelete({ map: descriptor, key });
   } catch (error) {
@@ -184,7 +187,7 @@ function deleteOne({ descriptor }: BulkSource, rule: MapTypeRule, key: Uint8Arra
  * Removes everything that is in the map now; the elements of an array become zero instead. What others add meanwhile may
  * or may not stay.
  */
-export function clear(source: BulkSource, rule: MapTypeRule): void {
+export function clear(source: WalkSource, rule: MapTypeRule): void {
   try {
     if (rule.keyless === "filter") throw new UnsupportedError("what was added to a bloom filter stays in it");
     if (rule.keyless === "queue") clearQueue(source);
@@ -196,14 +199,14 @@ export function clear(source: BulkSource, rule: MapTypeRule): void {
 }
 
 /** False when the kernel has no such batches for the map's type. */
-function clearBatches(source: BulkSource, rule: MapTypeRule): boolean {
+function clearBatches(source: WalkSource, rule: MapTypeRule): boolean {
   if (rule.batch === undefined || rule.startsOver === true) return false;
   let started = false;
   for (const _ of batches(source, rule, mapLookupAndDeleteBatch)) started = true;
   return started;
 }
 
-function clearArray(source: BulkSource, rule: MapTypeRule): void {
+function clearArray(source: WalkSource, rule: MapTypeRule): void {
   const { keySize, valueBufferSize } = mapShape(source.descriptor);
   const chunk = new Chunk(keySize, valueBufferSize, source.maxEntries);
   const writer = new Writer(source, rule, 0n);
@@ -214,7 +217,7 @@ function clearArray(source: BulkSource, rule: MapTypeRule): void {
   writer.write(chunk);
 }
 
-function clearQueue(source: BulkSource): void {
+function clearQueue(source: WalkSource): void {
   const scratch = source.scratch().acquire();
   try {
     // A queue that is filled all the time is never empty.
@@ -225,7 +228,7 @@ function clearQueue(source: BulkSource): void {
 }
 
 /** How many elements there are, by asking for all keys; of slots, for all that are not empty. */
-export function count(source: BulkSource, rule: MapTypeRule): number {
+export function count(source: WalkSource, rule: MapTypeRule): number {
   if (rule.fixed === true) return source.maxEntries;
   if (rule.batch !== undefined && rule.startsOver !== true) {
     let sum = 0;

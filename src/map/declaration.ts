@@ -32,13 +32,13 @@ export interface Types {
 /** The declaration of a map. Users meet it as {@link BpfMap}, which adds the elements, and as `map.inner`. */
 export class MapDeclaration {
   readonly #spec: MapSpec;
-  readonly #file: string;
+  readonly #file: string | undefined;
   readonly #types: Types;
   #sealed: Sealed | undefined;
   #inner: MapDeclaration | undefined;
 
   /** @internal */
-  constructor(spec: MapSpec, types: Types, file: string) {
+  constructor(spec: MapSpec, types: Types, file: string | undefined) {
     this.#spec = spec;
     this.#types = types;
     this.#file = file;
@@ -205,7 +205,7 @@ export class MapDeclaration {
   }
 
   /** @internal */
-  get where(): { file: string; map: string } {
+  get where(): { file: string | undefined; map: string } {
     return { file: this.#file, map: this.name };
   }
 }

@@ -13,7 +13,7 @@ import {
   possibleCpuCount,
 } from "../syscall/index.js";
 import { type CpuInput, type CpuValue, MapAccess, unlessOld } from "./access.js";
-import { clear, count, deleteMany, isEmptySlot, setAll } from "./bulk.js";
+import { checkIterable, clear, count, deleteMany, isEmptySlot, setAll } from "./bulk.js";
 import { type CreateMapOptions, createMap } from "./create.js";
 import { type DumpOptions, dumpMap } from "./dump.js";
 import {
@@ -66,7 +66,7 @@ export class BpfMap<
     options: CreateMapOptions,
   ): BpfMap<K, V, VI> {
     const { fd, ...described } = createMap(options);
-    return openLive(fd, described.spec.name || "map", options, described);
+    return openLive(fd, undefined, options, described);
   }
 
   /**
@@ -222,7 +222,7 @@ export class BpfMap<
   getMany(keys: Iterable<KI>, options?: GetOptions): (V | undefined)[] {
     const elements = this.#keyed("getMany");
     const flags = options && flagsWord(options);
-    return Array.from(keys, (key) => elements.get(key as never, flags));
+    return Array.from(checkIterable(keys, "keys", this.where), (key) => elements.get(key as never, flags));
   }
 
   /** Removes many keys, thousands with one system call where the kernel can (Linux 5.6). Returns how many were there. */
@@ -386,7 +386,7 @@ export class BpfMap<
 
 function openLive<K extends BtfValue, V extends BtfValue, VI>(
   fd: FileDescriptor,
-  file: string,
+  file: string | undefined,
   options: OpenMapOptions,
   described?: LiveMap,
 ): BpfMap<K, V, VI> {

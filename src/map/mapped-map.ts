@@ -72,11 +72,12 @@ export class MappedMap extends MapHandle {
     const memory = new SectionMemory("memory", region.bytes);
     memory.bind(region.bytes);
     const stride = elementStride(valueSize);
+    const name = this.name || "live";
     const array = withLocation(where, () =>
-      liveArray(btf, valueTypeId, memory.of(this.name), {
+      liveArray(btf, valueTypeId, memory.of(name), {
         count: maxEntries,
         stride,
-        name: this.name,
+        name,
         int64: this.#int64,
       }),
     );

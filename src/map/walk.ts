@@ -1,6 +1,6 @@
 // Iteration over a map that others may change meanwhile. It always ends, and does not throw because an element went away.
 
-import { SystemCallError, UnsupportedError } from "../errors.js";
+import { addLocation, SystemCallError, UnsupportedError } from "../errors.js";
 import type { MapTypeRule } from "../object/index.js";
 import {
   Errno,
@@ -15,6 +15,7 @@ import {
 
 /** What iteration needs from its map. */
 export interface WalkSource {
+  readonly name: string;
   readonly maxEntries: number;
   readonly descriptor: FileDescriptor;
   scratch(): MapScratch;
@@ -33,6 +34,14 @@ const MAX_INTERRUPTIONS = 64;
  * survives deletions), else key by key.
  */
 export function* walk<T>(source: WalkSource, rule: MapTypeRule, visit: Visit<T>): Generator<T, void, undefined> {
+  try {
+    yield* walkElements(source, rule, visit);
+  } catch (error) {
+    throw addLocation(error, { map: source.name });
+  }
+}
+
+function* walkElements<T>(source: WalkSource, rule: MapTypeRule, visit: Visit<T>): Generator<T, void, undefined> {
   if (rule.batch !== undefined) {
     const { keySize, valueBufferSize } = mapShape(source.descriptor);
     const seen = rule.startsOver === true ? new Set<string>() : undefined;

@@ -98,13 +98,14 @@ const TOKEN_ADVICE =
  *
  * @param options.byToken a BPF token can stand in for them
  * @param options.exactly CAP_SYS_ADMIN does not stand in for them, as it does for all of BPF
+ * @param options.otherwise what it is when the process has them; by default what is seen to be in force besides
  * @param options.privileges what the process has; by default asked from /proc
  */
 export function privilegeHint(
   needed: readonly Capability[],
-  options: { byToken?: boolean; exactly?: boolean; privileges?: Privileges } = {},
+  options: { byToken?: boolean; exactly?: boolean; otherwise?: string; privileges?: Privileges } = {},
 ): string {
-  const { byToken = false, exactly = false, privileges = ownPrivileges() } = options;
+  const { byToken = false, exactly = false, otherwise, privileges = ownPrivileges() } = options;
   const { effective } = privileges;
   const implied = (name: Capability): boolean => !exactly && impliedByAdmin.has(name);
   const needs = (names: readonly Capability[]) =>
@@ -117,7 +118,7 @@ export function privilegeHint(
   const has = (name: Capability) => effective.has(name) || (effective.has("CAP_SYS_ADMIN") && implied(name));
   const missing = needed.filter((name) => !has(name));
   if (missing.length > 0) return `the process lacks ${needs(missing)}; run it as root or grant that`;
-  return `the process has the capabilities that this needs; ${suspects(privileges)}`;
+  return otherwise ?? `the process has the capabilities that this needs; ${suspects(privileges)}`;
 }
 
 /** What besides capabilities may forbid something: what is seen to be in force, else all that is known. */

@@ -23,6 +23,9 @@ interface HintRule {
   readonly hint: string | ((details: FailureDetails) => string);
 }
 
+const CLOSED_TO_USERS =
+  "the map is frozen, or it was created or opened for one direction only (BPF_F_RDONLY, BPF_F_WRONLY)";
+
 /** The first rule that fits gives the hint. */
 const hints: readonly HintRule[] = [
   {
@@ -55,6 +58,11 @@ const hints: readonly HintRule[] = [
     operation: /^bpf\(BPF_(MAP_CREATE|PROG_LOAD|BTF_LOAD)\)/,
     hint: ({ needs = ["CAP_BPF"], withToken }) =>
       withToken === true ? tokenHint(needs) : privilegeHint(needs, { byToken: true }),
+  },
+  {
+    errno: [Errno.EPERM],
+    operation: /^bpf\(BPF_MAP_(LOOKUP|UPDATE|DELETE|GET_NEXT)/,
+    hint: ({ needs = ["CAP_BPF"] }) => privilegeHint(needs, { otherwise: CLOSED_TO_USERS }),
   },
   { errno: [Errno.EPERM], operation: /^bpf\(/, hint: ({ needs = ["CAP_BPF"] }) => privilegeHint(needs) },
   {

@@ -1,7 +1,14 @@
 // Many elements at once, and what JavaScript's Map has besides single elements.
 
 import { expect, it } from "vitest";
-import { ArgumentError, type BpfObject, SystemCallError, UnsupportedError, ValueError } from "../../src/index.js";
+import {
+  ArgumentError,
+  BpfMap,
+  type BpfObject,
+  SystemCallError,
+  UnsupportedError,
+  ValueError,
+} from "../../src/index.js";
 import { MapAccess } from "../../src/map/access.js";
 import { clear, count, deleteMany, setAll } from "../../src/map/bulk.js";
 import { runFilter, withLoaded } from "../support/fixtures.js";
@@ -92,6 +99,38 @@ kernelDescribe("many elements", { needs: ["socket_filter", "ringbuf"] }, () => {
       clear(flows, {});
       expect(flows.count()).toBe(0);
     });
+  });
+
+  it("say what they want when they are given something else", async () => {
+    await withLoaded("maps", large, (obj) => {
+      const flows = obj.map("flows");
+      const wrong = (use: (map: { [method: string]: (given: unknown) => unknown }) => unknown) => () =>
+        use(flows as never);
+      for (const given of [5, null, undefined, {}]) {
+        expect(wrong((map) => map.setAll!(given))).toThrow(/map flows: the entries must be an array or something else/);
+        expect(wrong((map) => map.getMany!(given))).toThrow(/map flows: the keys must be an array or something else/);
+        expect(wrong((map) => map.deleteMany!(given))).toThrow(
+          /map flows: the keys must be an array or something else/,
+        );
+      }
+      expect(wrong((map) => map.setAll!([key(1)]))).toThrow(/map flows: an entry must be a pair: \[key, value\]/);
+      expect(wrong((map) => map.setAll!([[key(1)]]))).toThrow(/map flows: value: expected an object/);
+      expect(flows.count()).toBe(0);
+    });
+  });
+
+  it("maps for one direction only say so", () => {
+    const BPF_F_WRONLY = 16;
+    using map = BpfMap.create<number, number>({
+      type: "hash",
+      key: "u32",
+      value: "u32",
+      maxEntries: 4,
+      flags: BPF_F_WRONLY,
+    });
+    map.set(1, 2);
+    expect(() => map.get(1)).toThrow(/map without a name: .*EPERM.*for one direction only/);
+    expect(() => [...map]).toThrow(/map without a name: .*EPERM.*for one direction only/);
   });
 
   it("stop at the first that fails, and say which", async () => {
