@@ -16,6 +16,12 @@ export function flexibleMember(plan: Plan): Field | undefined {
   return isArray && last.plan.kind !== "union" && isLast ? last : undefined;
 }
 
+/** How many elements the flexible member has in `length` bytes. */
+export function elementsIn({ offset, plan }: Field, length: number): number {
+  const room = length - offset;
+  return plan.kind === "array" ? Math.floor(room / plan.element.size) : room;
+}
+
 /** The plan of records of `length` bytes, in which the flexible member has as many elements as there is room for. */
 export function recordPlan(plan: CompositePlan, member: Field, length: number): CompositePlan {
   const filled: Field = { ...member, plan: filledPlan(member.plan, length - member.offset) };

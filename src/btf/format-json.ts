@@ -11,6 +11,11 @@ export interface JsonOptions {
   readonly indent?: string | undefined;
   /** Levels that everything but the first line is indented by; 0 by default. */
   readonly level?: number | undefined;
+  /**
+   * Bytes of the value, where they may be more than its type has: those behind it are the elements of a flexible array
+   * at its end. Without it that array is empty.
+   */
+  readonly length?: number | undefined;
 }
 
 /**
@@ -27,9 +32,9 @@ export function formatJson(
   btf: PrintableTypes,
   typeId: number,
   bytes: Uint8Array,
-  { indent = "", level = 0 }: JsonOptions = {},
+  { indent = "", level = 0, length }: JsonOptions = {},
 ): string {
-  const value = new ValueReader(btf, typeId, bytes);
+  const value = new ValueReader(btf, typeId, bytes, length);
   return new JsonPrinter(value, indent).print(value.type(value.id), { bitOffset: 0, bitSize: 0 }, level);
 }
 

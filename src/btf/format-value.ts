@@ -20,6 +20,11 @@ export interface FormatOptions {
   readonly zeroes?: boolean | undefined;
   /** Character arrays as strings (the default), or as lists of characters. */
   readonly strings?: boolean | undefined;
+  /**
+   * Bytes of the value, where they may be more than its type has: those behind it are the elements of a flexible array
+   * at its end. Without it that array is empty.
+   */
+  readonly length?: number | undefined;
 }
 
 /**
@@ -36,7 +41,7 @@ export function formatValue(
   bytes: Uint8Array,
   options: FormatOptions = {},
 ): string {
-  return new Printer(new ValueReader(btf, typeId, bytes), options).print();
+  return new Printer(new ValueReader(btf, typeId, bytes, options.length), options).print();
 }
 
 /** Where a value stands in what is around it. */
@@ -60,11 +65,12 @@ class Printer {
   }
 
   print(): string {
-    return this.#part(this.#value.id, { bitOffset: 0, bitSize: 0, depth: 0, inArray: false });
+    const { id } = this.#value;
+    return this.#part(id, this.#value.type(id), { bitOffset: 0, bitSize: 0, depth: 0, inArray: false });
   }
 
-  #part(id: number, at: Position): string {
-    const type = this.#value.type(id);
+  /** @param type what `id` is without modifiers, filled where it is a flexible array */
+  #part(id: number, type: BtfType, at: Position): string {
     return `${this.#indent(at.depth)}${this.#prefix(id, at)}${this.#body(type, at)}${at.depth > 0 ? "," : ""}${
       at.depth > 0 ? this.#newline : ""
     }`;
@@ -112,7 +118,7 @@ class Printer {
     let text = `{${this.#newline}`;
     for (const { name, id, type, at: bits } of this.#value.members(composite, at.bitOffset)) {
       const shown = this.#options.zeroes === true || at.inArray || !this.#isZero(type, bits);
-      if (shown) text += this.#part(id, { ...bits, depth: at.depth + 1, inArray: at.inArray, name });
+      if (shown) text += this.#part(id, type, { ...bits, depth: at.depth + 1, inArray: at.inArray, name });
     }
     return `${text}${this.#indent(at.depth)}}`;
   }
@@ -120,8 +126,8 @@ class Printer {
   #array(array: BtfArray, at: Position): string {
     if (this.#isText(array)) return this.#text(at.bitOffset / 8, array.count, at.depth);
     let text = `[${this.#newline}`;
-    for (const { id, at: bits } of this.#value.elements(array, at.bitOffset)) {
-      text += this.#part(id, { ...bits, depth: at.depth + 1, inArray: true });
+    for (const { id, type, at: bits } of this.#value.elements(array, at.bitOffset)) {
+      text += this.#part(id, type, { ...bits, depth: at.depth + 1, inArray: true });
     }
     return `${text}${this.#indent(at.depth)}]`;
   }

@@ -3,7 +3,8 @@
 import { ValueError } from "../errors.js";
 import type { Btf } from "./btf.js";
 import { bitSlot, readWideBits } from "./codec-bits.js";
-import { planType } from "./codec-plan.js";
+import { elementsIn, flexibleMember } from "./codec-flexible.js";
+import { type Field, planType } from "./codec-plan.js";
 import { type Bits, memberBits } from "./conventions.js";
 import type { BtfArray, BtfComposite, BtfEnum, BtfEnum64, BtfType } from "./types.js";
 
@@ -24,12 +25,28 @@ export class ValueReader {
   readonly view: DataView;
   /** The type of the whole: of a variable, the one that its value has. */
   readonly id: number;
+  /** The flexible array at the end, where the value has more bytes than its type. */
+  readonly #flexible: { readonly member: Field; readonly count: number } | undefined;
 
-  /** @throws BtfError as planType, ValueError when there are fewer bytes than a value has */
-  constructor(btf: PrintableTypes, typeId: number, bytes: Uint8Array) {
+  /**
+   * @param length bytes of the value; those beyond its type's are the elements of a flexible array
+   * @throws BtfError as planType, ValueError when there are fewer bytes than a value has
+   */
+  constructor(btf: PrintableTypes, typeId: number, bytes: Uint8Array, length: number | undefined) {
     // The plan has checked every offset, and bounded depth and work.
-    const { size } = planType(btf, typeId, {});
+    const plan = planType(btf, typeId, {});
+    const { size } = plan;
     if (bytes.length < size) throw new ValueError("VALUE", `a value has ${size} bytes, there are only ${bytes.length}`);
+    if (length !== undefined && !(Number.isInteger(length) && length >= size && length <= bytes.length)) {
+      throw new ValueError(
+        "VALUE",
+        `a length of ${length} is not within ${size} (the type) … ${bytes.length} (the bytes)`,
+      );
+    }
+    const member = length === undefined ? undefined : flexibleMember(plan);
+    if (member !== undefined && length !== undefined) {
+      this.#flexible = { member, count: elementsIn(member, length) };
+    }
     this.btf = btf;
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const type = btf.type(typeId);
@@ -45,11 +62,18 @@ export class ValueReader {
   *members({ members }: BtfComposite, start: number): Generator<Part & { readonly name: string }> {
     for (const member of members) {
       const { name, type: id } = member;
-      const type = this.type(id);
+      const type = this.#filled(name, this.type(id), start + member.bitOffset);
       if (name === "" && type.kind !== "struct" && type.kind !== "union") continue;
       const { bitOffset, bitSize } = memberBits(member, type);
       yield { name, id, type, at: { bitOffset: start + bitOffset, bitSize } };
     }
+  }
+
+  /** The type, with as many elements as the value has where it is that of the flexible array. */
+  #filled(name: string, type: BtfType, bitOffset: number): BtfType {
+    if (type.kind !== "array" || this.#flexible === undefined) return type;
+    const { member, count } = this.#flexible;
+    return name === member.name && bitOffset === member.offset * 8 ? { ...type, count } : type;
   }
 
   /** The elements of an array that begins at bit `start`. */

@@ -3,6 +3,7 @@
 import { type Btf, formatJson, formatValue, jsonLines } from "../btf/index.js";
 import type { MapTypeRule } from "../object/index.js";
 import type { RawMap } from "./raw.js";
+import { fittingCodec } from "./value-codec.js";
 
 /** Options of {@link BpfMap.dump}. */
 export interface DumpOptions {
@@ -74,21 +75,21 @@ export function dumpMap(map: DumpSource, { format = "json", indent = "  " }: Dum
 
 function printJson(btf: Btf | undefined, typeId: number, size: number, indent: string): Print {
   if (!hasType(btf, typeId, size)) return (bytes) => JSON.stringify(Array.from(bytes, hexByte));
-  return (bytes, level) => formatJson(btf, typeId, bytes, { indent, level });
+  return (bytes, level) => formatJson(btf, typeId, bytes, { indent, level, length: bytes.length });
 }
 
 function printC(btf: Btf | undefined, typeId: number, size: number): Print {
   if (!hasType(btf, typeId, size)) return (bytes) => Array.from(bytes, (byte) => hexByte(byte).slice(2)).join(" ");
-  return (bytes) => formatValue(btf, typeId, bytes);
+  return (bytes) => formatValue(btf, typeId, bytes, { length: bytes.length });
 }
 
 function printId(bytes: Uint8Array): string {
   return String(new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true));
 }
 
-/** The size may have been edited after open; then the declared type no longer describes the element. */
+/** Types are told where get() decodes by them. */
 function hasType(btf: Btf | undefined, typeId: number, size: number): btf is Btf {
-  return btf !== undefined && typeId !== 0 && btf.type(typeId).kind !== "datasec" && btf.sizeOf(typeId) === size;
+  return fittingCodec(btf, typeId, size, { codegen: false }) !== undefined;
 }
 
 function hexByte(byte: number): string {

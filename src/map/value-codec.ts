@@ -26,12 +26,22 @@ export function typedCodec(
   what: "key" | "value",
   int64: NonNullable<CodecOptions["int64"]>,
 ): BtfCodec {
+  return fittingCodec(btf, typeId, size, { int64 }) ?? bytesCodec(size, what);
+}
+
+/** The codec by BTF of elements of `size` bytes; undefined when the type does not describe them. */
+export function fittingCodec(
+  btf: Btf | undefined,
+  typeId: number,
+  size: number,
+  options: CodecOptions,
+): BtfCodec | undefined {
   // The value of a data section is all its variables, which are reached by name.
-  if (btf === undefined || typeId === 0 || btf.kindOf(typeId) === BtfKind.DataSec) return bytesCodec(size, what);
-  const codec = compileCodec(btf, typeId, { int64 });
+  if (btf === undefined || typeId === 0 || btf.kindOf(typeId) === BtfKind.DataSec) return undefined;
+  const codec = compileCodec(btf, typeId, options);
   if (codec.flexible && codec.size < size) return codec.ofLength(size);
   // The size may have been edited after open; then the declared type no longer describes the element.
-  return codec.size === size ? codec : bytesCodec(size, what);
+  return codec.size === size ? codec : undefined;
 }
 
 /** A codec of integers that are descriptors when they are written: takes what has one, too. */

@@ -23,6 +23,23 @@ function variable(name: string): [Btf, number, Uint8Array] {
 
 const text = (name: string, options?: FormatOptions): string => formatValue(...variable(name), options);
 
+it("the elements of a flexible array are printed when the length is told", () => {
+  const types = new Types();
+  const u16 = types.int("u16", 2);
+  const id = types.struct("s", 4, [
+    ["n", types.int("u32", 4), 0],
+    ["", types.struct("", 0, [["rest", types.array(u16, 0), 0]]), 32],
+  ]);
+  const bytes = Uint8Array.of(1, 0, 0, 0, 2, 0, 3, 0, 9);
+  expect(formatJson(types, id, bytes)).toBe('{"n":1,"rest":[]}');
+  expect(formatJson(types, id, bytes, { length: 9 })).toBe('{"n":1,"rest":[2,3]}');
+  expect(formatJson(types, id, bytes, { length: 6 })).toBe('{"n":1,"rest":[2]}');
+  expect(formatValue(types, id, bytes, { length: 9, compact: true, skipNames: true })).toContain("[2,3,]");
+  for (const length of [3, 10, 4.5, Number.NaN]) {
+    expect(() => formatJson(types, id, bytes, { length })).toThrow(/a length of .* is not within 4 \(the type\) … 9/);
+  }
+});
+
 describe("values as C", () => {
   it("are spread over lines", () => {
     expect(text("ro_shape", { strings: false, level: 1, indent: "  " })).toBe(`  (struct shape){
