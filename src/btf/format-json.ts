@@ -23,7 +23,7 @@ export interface JsonOptions {
  *
  * Integers are numbers with all their digits (JavaScript's own JSON.parse rounds beyond 2^53, others need not), enums the
  * names of their values as bpftool has them, or numbers where there is none, pointers strings like `"0xffff8880"`,
- * `char[N]` a string, floats that JSON cannot write (NaN, infinities) null. Members of anonymous structs and unions are
+ * `char[N]` a string, or numbers where its bytes are no UTF-8, floats that JSON cannot write (NaN, infinities) null. Members of anonymous structs and unions are
  * members of their parent.
  *
  * @throws BtfError as {@link compileCodec}, ValueError when there are fewer bytes than a value has
@@ -96,7 +96,11 @@ class JsonPrinter {
 
   #array(array: BtfArray, start: number, level: number): string {
     const element = this.#value.type(array.elementType);
-    if (arrayForm(element) === "text") return JSON.stringify(readText(this.#value.view, start / 8, array.count));
+    if (arrayForm(element) === "text") {
+      const text = readText(this.#value.view, start / 8, array.count);
+      // Replacement characters would hide what is there.
+      if (!text.includes("\ufffd")) return JSON.stringify(text);
+    }
     const items = Array.from(this.#value.elements(array, start), ({ type, at }) => this.print(type, at, level + 1));
     // Scalars stand in one line, or long arrays would fill the screen.
     const inLine = element.kind !== "struct" && element.kind !== "union" && element.kind !== "array";

@@ -73,12 +73,57 @@ export function dumpMap(map: DumpSource, { format = "json", indent = "  " }: Dum
   return jsonLines("[", entries, "]", indent, 0);
 }
 
+/** One variable of a data section: its bytes are those from its offset. */
+interface Variable {
+  readonly name: string;
+  readonly typeId: number;
+  readonly offset: number;
+  readonly size: number;
+}
+
+/** Name and variables, static ones too, of a section of `size` bytes; undefined for other types, and where they do not fit. */
+function dataSection(
+  btf: Btf | undefined,
+  typeId: number,
+  size: number,
+): { readonly name: string; readonly variables: readonly Variable[] } | undefined {
+  const section = typeId === 0 ? undefined : btf?.type(typeId);
+  if (btf === undefined || section?.kind !== "datasec") return undefined;
+  const variables = section.variables.flatMap(({ type, offset, size: room }): Variable[] => {
+    const variable = btf.type(type);
+    return variable.kind === "var" ? [{ name: variable.name, typeId: variable.type, offset, size: room }] : [];
+  });
+  const fits = variables.every((one) => one.offset + one.size <= size && btf.sizeOf(one.typeId) <= one.size);
+  return fits ? { name: section.name, variables } : undefined;
+}
+
+const bytesOf = (bytes: Uint8Array, { offset, size }: Variable): Uint8Array => bytes.subarray(offset, offset + size);
+
 function printJson(btf: Btf | undefined, typeId: number, size: number, indent: string): Print {
+  const section = dataSection(btf, typeId, size);
+  if (btf !== undefined && section !== undefined) {
+    const member = (name: string, value: string): string =>
+      `${JSON.stringify(name)}:${indent === "" ? "" : " "}${value}`;
+    return (bytes, level) => {
+      const items = section.variables.map((one) => {
+        const value = formatJson(btf, one.typeId, bytesOf(bytes, one), { indent, level: level + 3, length: one.size });
+        return jsonLines("{", [member(one.name, value)], "}", indent, level + 2);
+      });
+      return jsonLines("{", [member(section.name, jsonLines("[", items, "]", indent, level + 1))], "}", indent, level);
+    };
+  }
   if (!hasType(btf, typeId, size)) return (bytes) => JSON.stringify(Array.from(bytes, hexByte));
   return (bytes, level) => formatJson(btf, typeId, bytes, { indent, level, length: bytes.length });
 }
 
 function printC(btf: Btf | undefined, typeId: number, size: number): Print {
+  const section = dataSection(btf, typeId, size);
+  if (btf !== undefined && section !== undefined) {
+    return (bytes) =>
+      section.variables
+        .map((one) => `\n${one.name} = ${formatValue(btf, one.typeId, bytesOf(bytes, one), { length: one.size })}`)
+        .join("");
+  }
   if (!hasType(btf, typeId, size)) return (bytes) => Array.from(bytes, (byte) => hexByte(byte).slice(2)).join(" ");
   return (bytes) => formatValue(btf, typeId, bytes, { length: bytes.length });
 }

@@ -314,7 +314,8 @@ export class BpfMap<
 
   /**
    * All elements as text: as JSON, `[{ "key": …, "value": … }]` with all digits of every integer and the names of
-   * enumerators, as bpftool prints it; or as C would initialise them. What no type describes is printed as bytes.
+   * enumerators, as bpftool prints it, data sections with their variables; or as C would initialise them. What no type
+   * describes is printed as bytes.
    */
   dump(options: DumpOptions = {}): string {
     this.#access.listed();

@@ -40,6 +40,13 @@ it("the elements of a flexible array are printed when the length is told", () =>
   }
 });
 
+it("characters that are no text are numbers in JSON", () => {
+  const types = new Types();
+  const id = types.struct("s", 4, [["raw", types.array(types.int("char", 1, "char"), 4), 0]]);
+  expect(formatJson(types, id, Uint8Array.of(0xc3, 0xa9, 0, 7))).toBe('{"raw":"é"}');
+  expect(formatJson(types, id, Uint8Array.of(0x61, 0xff, 0, 7))).toBe('{"raw":[97,255,0,7]}');
+});
+
 describe("values as C", () => {
   it("are spread over lines", () => {
     expect(text("ro_shape", { strings: false, level: 1, indent: "  " })).toBe(`  (struct shape){

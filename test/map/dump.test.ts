@@ -58,6 +58,23 @@ kernelDescribe("dumps", { needs: ["socket_filter", "ringbuf"] }, () => {
     );
   });
 
+  it("name the variables of data sections", async () => {
+    await withLoaded(
+      "globals",
+      () => {},
+      (obj) => {
+        obj.data.data_u32 = 77;
+        const dump = obj.map("globals.data").dump();
+        const [element] = JSON.parse(dump) as { value: { ".data": Record<string, unknown>[] } }[];
+        const variables = Object.assign({}, ...element!.value[".data"]) as Record<string, unknown>;
+        expect(variables).toMatchObject({ data_u32: 77, data_array: [10, 20, 30, 40] });
+        expect(dump).toMatch(/\n {6}"\.data": \[\n(.*\n)* {8}\{\n {10}"data_u32": 77\n {8}\}/);
+        expect(obj.map("globals.data").dump({ indent: "" })).toContain('"value":{".data":[{"');
+        expect(obj.map("globals.data").dump({ format: "c" })).toMatch(/^data_u32 = \(__u32\)77$/m);
+      },
+    );
+  });
+
   it("are bytes where nothing tells the type", async () => {
     const edit = (obj: Parameters<Parameters<typeof withLoaded>[1]>[0]): void => {
       obj.map("recent").valueSize = 3;
