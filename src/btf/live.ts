@@ -140,11 +140,14 @@ class LiveTypes {
       view: this.#viewOf(plan, codec),
       write(memory, offset, value) {
         // Encoded beside the memory first: a value that is refused, or half encoded, must never be seen by a program.
-        scratch ??= new DataView(new ArrayBuffer(codec.size));
+        const bytes = scratch ?? new DataView(new ArrayBuffer(codec.size));
+        // A getter of the value may set another variable of the type meanwhile: that one takes bytes of its own.
+        scratch = undefined;
         // The bits around a bitfield stay as they are. Nothing makes that atomic; neither does C.
-        if (plan.kind === "bits") copy(memory.view(), offset, scratch);
-        codec.encode(scratch, 0, value);
-        memory.write(offset, scratch);
+        if (plan.kind === "bits") copy(memory.view(), offset, bytes);
+        codec.encode(bytes, 0, value);
+        memory.write(offset, bytes);
+        scratch = bytes;
       },
     };
   }

@@ -42,6 +42,32 @@ describe("live views", () => {
     expect(Object.getPrototypeOf({}).constructor).toBe(Object);
   });
 
+  it("are set whole by a value whose getter sets another of the type", () => {
+    const types = new Types();
+    const u32 = types.int("u32", 4);
+    const pair = types.struct("pair", 8, [
+      ["a", u32, 0],
+      ["b", u32, 32],
+    ]);
+    const both = types.struct("both", 16, [
+      ["first", pair, 0],
+      ["second", pair, 64],
+    ]);
+    const bytes = new Uint8Array(16);
+    const view = live<{ first: unknown; second: unknown }>(types, both, bytes);
+    view.first = {
+      a: 1,
+      get b() {
+        view.second = { a: 8, b: 9 };
+        return 2;
+      },
+    };
+    expect([...new Uint32Array(bytes.buffer)]).toEqual([1, 2, 8, 9]);
+    // Members that are left out become zero, whatever stood in the memory that was used meanwhile.
+    view.second = { b: 5 };
+    expect([...new Uint32Array(bytes.buffer)]).toEqual([1, 2, 0, 5]);
+  });
+
   it("touch nothing but the value, in both byte orders", () => {
     for (const little of [true, false]) {
       const types = new Types(little);
