@@ -156,6 +156,7 @@ export function keysOf(source: WalkSource): Uint8Array[] {
   return [...keys.values()];
 }
 
-function latin1(bytes: Uint8Array): string {
-  return String.fromCharCode(...bytes);
+/** One character for each byte, of keys of any length: arguments of a call would be limited to some ten thousand. */
+function latin1({ buffer, byteOffset, length }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, length).toString("latin1");
 }
