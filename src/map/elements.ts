@@ -37,7 +37,13 @@ export function cpuFlags(cpu: number): bigint {
 }
 
 /** The flags word of an access. @throws ArgumentError */
-export function flagsWord({ flags = 0n, lock }: SetOptions): bigint {
+export function flagsWord(options: SetOptions): bigint {
+  if (typeof options !== "object" || options === null) {
+    throw new ArgumentError(`the options must be an object, not ${JSON.stringify(options)}`, {
+      hint: 'for example { flags: "noexist" }',
+    });
+  }
+  const { flags = 0n, lock } = options;
   return (lock === true ? BPF_F_LOCK : 0n) | updateFlagsWord(flags);
 }
 

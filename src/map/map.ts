@@ -185,6 +185,7 @@ export class BpfMap<
 
   /** Calls `visit` for all elements; see {@link entries}. */
   forEach(visit: (value: V, key: K, map: this) => void, thisArg?: unknown): void {
+    if (typeof visit !== "function") throw new ArgumentError("forEach() wants a function", this.where);
     for (const [key, value] of this.entries()) visit.call(thisArg, value, key, this);
   }
 

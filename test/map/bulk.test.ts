@@ -119,6 +119,21 @@ kernelDescribe("many elements", { needs: ["socket_filter", "ringbuf"] }, () => {
     });
   });
 
+  it("are not replaced by options that are none", () => {
+    using map = BpfMap.create<number, number>({ type: "hash", key: "u32", value: "u32", maxEntries: 4 });
+    map.set(1, 1);
+    for (const wrong of ["noexist", true, 1] as never[]) {
+      expect(() => map.set(1, 2, wrong)).toThrow(
+        /the options must be an object, not .*\(for example \{ flags: "noexist" \}\)/,
+      );
+      expect(() => map.setAll([[1, 2]], wrong)).toThrow(ArgumentError);
+      expect(() => map.get(1, wrong)).toThrow(ArgumentError);
+    }
+    expect(() => map.setAll([[1, 2]], null as never)).toThrow(ArgumentError);
+    expect(() => map.forEach(5 as never)).toThrow(/map without a name: forEach\(\) wants a function/);
+    expect(map.get(1)).toBe(1);
+  });
+
   it("maps for one direction only say so", () => {
     const BPF_F_WRONLY = 16;
     using map = BpfMap.create<number, number>({
