@@ -335,6 +335,8 @@ function textBytes(value: unknown, size: number): Uint8Array {
   if (typeof value !== "string") throw expected("a string or a Uint8Array", value);
   const nul = value.indexOf("\0");
   if (nul >= 0) throw new Misfit(`the string has a NUL at index ${nul}, where char[${size}] would end`);
+  const half = value.search(/\p{Surrogate}/u);
+  if (half >= 0) throw new Misfit(`the string has half a surrogate pair at index ${half}, which UTF-8 cannot write`);
   // The length in UTF-16 units is never more than the one in UTF-8: no need to encode what cannot fit.
   const bytes = value.length > size ? undefined : utf8(value);
   if (bytes === undefined || bytes.length > size) {

@@ -50,7 +50,8 @@ export function flagsWord(options: SetOptions): bigint {
 /** The flags word of an update. @throws ArgumentError */
 function updateFlagsWord(flags: UpdateFlags): bigint {
   if (typeof flags === "bigint") {
-    if ((flags & (BPF_F_CPU | BPF_F_ALL_CPUS)) === 0n) return flags;
+    // What is no u64 is refused where it is written.
+    if (flags < 0n || (flags & (BPF_F_CPU | BPF_F_ALL_CPUS)) === 0n) return flags;
     throw new ArgumentError("BPF_F_CPU and BPF_F_ALL_CPUS change the size of a value", {
       hint: "use getCpu(), setCpu() and setAllCpus()",
     });

@@ -87,6 +87,12 @@ describe("encode refuses", () => {
     ["long strings", name, "hello", 'value: the string "hello" does not fit in char[4] (UTF-8)'],
     ["strings long in UTF-8", name, "ééé", 'value: the string "ééé" does not fit in char[4] (UTF-8)'],
     ["strings with a NUL", name, "a\0b", "value: the string has a NUL at index 1, where char[4] would end"],
+    [
+      "half a character",
+      name,
+      "a\ud83d",
+      "value: the string has half a surrogate pair at index 1, which UTF-8 cannot write",
+    ],
     ["numbers as strings", name, 5, "value: expected a string or a Uint8Array, got the number 5"],
     ["many bytes", mac, new Uint8Array(7), "value: 7 bytes do not fit in 6"],
     ["arrays as bytes", mac, [1, 2], "value: expected a Uint8Array, got an array of 2"],

@@ -129,6 +129,7 @@ kernelDescribe("many elements", { needs: ["socket_filter", "ringbuf"] }, () => {
       expect(() => map.setAll([[1, 2]], wrong)).toThrow(ArgumentError);
       expect(() => map.get(1, wrong)).toThrow(ArgumentError);
     }
+    expect(() => map.set(1, 2, { flags: -1n })).toThrow(/flags of a map element/);
     expect(() => map.setAll([[1, 2]], null as never)).toThrow(ArgumentError);
     expect(() => map.forEach(5 as never)).toThrow(/map without a name: forEach\(\) wants a function/);
     expect(map.get(1)).toBe(1);
