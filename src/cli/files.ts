@@ -1,6 +1,6 @@
 // Files that commands read and write.
 
-import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { BpfkitError } from "../errors.js";
 
@@ -24,6 +24,16 @@ export function writeOutputFile(path: string, text: string): void {
       rmSync(temporary, { force: true });
       throw error;
     }
+  });
+}
+
+/** Refuses to write over the file that was read. @throws BpfkitError */
+export function refuseSameFile(input: string, output: string): void {
+  const [from, to] = [input, output].map((path) => statSync(path, { throwIfNoEntry: false, bigint: true }));
+  if (from === undefined || to === undefined || from.dev !== to.dev || from.ino !== to.ino) return;
+  throw new BpfkitError("ARGUMENT", "the output is the file that is read", {
+    file: output,
+    hint: "write to another file",
   });
 }
 

@@ -5,7 +5,7 @@ import { withLocation } from "../errors.js";
 import { type GenerateOptions, generateSkeleton, generateSubskeleton, generateTypes } from "../skeleton/index.js";
 import { keywords } from "./arguments.js";
 import { type Invocation, type Noun, type Option, UsageError } from "./command.js";
-import { readInputFile, writeOutputFile } from "./files.js";
+import { readInputFile, refuseSameFile, writeOutputFile } from "./files.js";
 
 const output: Option = { name: "output", short: "o", value: "FILE", summary: "write to a file instead of stdout" };
 const type: Option = {
@@ -138,6 +138,7 @@ function deliver({ io, json, values }: Invocation, file: string, make: () => str
     io.stdout(text);
     return;
   }
+  refuseSameFile(file, out);
   writeOutputFile(out, text);
   if (json !== undefined) io.stdout("null\n");
 }

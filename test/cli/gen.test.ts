@@ -56,6 +56,18 @@ describe("gen", () => {
     expect(types).toContain("readonly packets: number;");
   });
 
+  it("does not write over the object", async () => {
+    const object = join(folder, "own.bpf.o");
+    writeFileSync(object, fixtureBytes("minimal"));
+    for (const command of ["skeleton", "subskeleton", "types"]) {
+      const { status, err } = await bpfkit("gen", command, object, "-o", join(folder, ".", "own.bpf.o"));
+      expect(status).toBe(1);
+      expect(err).toContain("the output is the file that is read");
+      expect(new Uint8Array(readFileSync(object))).toEqual(fixtureBytes("minimal"));
+    }
+    rmSync(object);
+  });
+
   it("writes a file as a whole, and nothing when it fails", async () => {
     const out = join(folder, "minimal.skel.ts");
     writeFileSync(out, "before");
