@@ -1,7 +1,7 @@
 // Plugins of Vite, Rollup and esbuild. Their types are written down as far as they are used: bpfkit depends on none of them.
 
 import { dirname } from "node:path";
-import { BpfkitError } from "../errors.js";
+import { ArgumentError, BpfkitError } from "../errors.js";
 import { CompileError } from "./compile-error.js";
 import { checkOptions, type ImportOptions } from "./config.js";
 import { importable, importObject, type ObjectModule } from "./module.js";
@@ -16,6 +16,9 @@ export type PluginOptions = Omit<ImportOptions, "object">;
 /** @throws ArgumentError */
 function pluginOptions(options: PluginOptions): ImportOptions {
   checkOptions(options);
+  if ((options as ImportOptions).object === "file") {
+    throw new ArgumentError('object cannot be "file": a bundle has the objects in it');
+  }
   return { ...options, object: "embed" };
 }
 

@@ -212,6 +212,7 @@ describe("Rollup", () => {
     expect(other?.code).not.toContain("int64");
     expect(readFileSync(types, "utf8")).not.toContain("export type event = {");
     expect(() => rollupPlugin({ typs: ["event"] } as object)).toThrow("there is no option typs; did you mean types?");
+    expect(() => esbuildPlugin({ object: "file" } as object)).toThrow("a bundle has the objects in it");
     expect(() => esbuildPlugin({ types: "event" as never })).toThrow("types must be a list of C names of types");
   });
 
