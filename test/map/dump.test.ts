@@ -61,7 +61,9 @@ kernelDescribe("dumps", { needs: ["socket_filter", "ringbuf"] }, () => {
   it("name the variables of data sections", async () => {
     await withLoaded(
       "globals",
-      () => {},
+      (obj) => {
+        for (const program of obj.programs) program.autoload = false;
+      },
       (obj) => {
         obj.data.data_u32 = 77;
         const dump = obj.map("globals.data").dump();
