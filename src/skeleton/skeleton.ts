@@ -1,8 +1,9 @@
 // The base class of generated skeletons: an object with its names as properties. All typing is in the generated code; all
 // work is BpfObject's.
 
-import { readFileSync } from "node:fs";
-import { ArgumentError, withLocation } from "../errors.js";
+import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { ArgumentError, ObjectError, withLocation } from "../errors.js";
 import type { BpfLink } from "../link/index.js";
 import { BpfObject, type OpenOptions } from "../loader/index.js";
 import { bindMaps, bindPrograms, bindStructOps, Links } from "./bindings.js";
@@ -115,7 +116,16 @@ const decoded = new WeakMap<SkeletonLayout, Uint8Array>();
 
 function ownObject(layout: SkeletonLayout): URL | Uint8Array {
   const { object } = layout;
-  if (typeof object === "function") return object();
+  if (typeof object === "function") {
+    const url = object();
+    if (url.protocol === "file:" && !existsSync(url)) {
+      throw new ObjectError("OBJECT_INVALID", "the file cannot be read: there is none", {
+        file: fileURLToPath(url),
+        hint: "it belongs to the module or bundle, and has to be moved along with it",
+      });
+    }
+    return url;
+  }
   if (object === undefined) throw new ArgumentError("this layout is a subskeleton's: it has no object");
   let bytes = decoded.get(layout);
   if (bytes === undefined) {
