@@ -17,7 +17,9 @@ export type ObjectPlace =
   /** In the module itself. */
   | "embed"
   /** A file, by its URL relative to the module, such as `./minimal.bpf.o`. */
-  | { readonly external: string };
+  | { readonly external: string }
+  /** A file, by a JavaScript expression of its URL that a bundler understands. */
+  | { readonly expression: string };
 
 /** Options of {@link generateSkeleton}. */
 export interface GenerateOptions {
@@ -67,12 +69,15 @@ interface Parts {
 export function generateSkeleton(bytes: Uint8Array, options: GenerateOptions): string {
   const { language = "ts", object = "embed" } = options;
   const parts = analyse(bytes, options, "Bpf", true);
-  const place =
-    object === "embed" ? `\`\n${encodeBase64(bytes)}\`` : `() => new URL(${quote(object.external)}, ${ownUrl})`;
-  const layout = layoutCode(layoutOf(parts), place, language);
+  const layout = layoutCode(layoutOf(parts), placeCode(bytes, object), language);
   const code = [classCode(parts, language), ...typeCode(parts, language, true), layout];
   if (language === "js") code.push(`export default ${parts.className};`);
   return assemble("gen skeleton", options, language, code);
+}
+
+function placeCode(bytes: Uint8Array, object: ObjectPlace): string {
+  if (object === "embed") return `\`\n${encodeBase64(bytes)}\``;
+  return `() => ${"external" in object ? `new URL(${quote(object.external)}, ${ownUrl})` : object.expression}`;
 }
 
 /**

@@ -20,8 +20,8 @@ export interface ImportOptions extends CompileOptions {
   /** What 64-bit integers are: `"bigint"` (default), or `"number"`, exact up to 2^53 and rounded beyond. */
   readonly int64?: "bigint" | "number" | undefined;
   /**
-   * Whether the module has the object in it (`"embed"`, the default), or reads its file when it is opened (`"file"`). A
-   * bundle, and what is compiled from C, has it in it anyway.
+   * Whether the module has the object in it (`"embed"`, the default), or reads its file when it is opened (`"file"`): the
+   * imported one, or in a bundle a copy that is put out beside it. What is compiled from C has a file only in a bundle.
    */
   readonly object?: "embed" | "file" | undefined;
   /**

@@ -4,7 +4,7 @@
 import { readFileSync } from "node:fs";
 import { basename, dirname, join, sep } from "node:path";
 import { BpfkitError, withLocation } from "../errors.js";
-import { generateDeclarations, generateSkeleton } from "../generator/index.js";
+import { generateDeclarations, generateSkeleton, type ObjectPlace } from "../generator/index.js";
 import { compile } from "./compile.js";
 import { type ImportOptions, readConfig } from "./config.js";
 import { replaceFileIfOther } from "./files.js";
@@ -22,15 +22,23 @@ export interface ObjectModule {
 /** Files that are imported as skeletons, by their path. */
 export const importable: RegExp = /\.bpf\.[co]$/;
 
+/** Puts an object where the module finds it, by a name that its file may be called after. */
+export type PlaceObject = (name: string, object: Uint8Array) => ObjectPlace;
+
 /**
  * Makes the module of an object or of its source in C.
  *
  * @param path absolute
+ * @param placeObject what `object: "file"` is for a bundler; by default the module reads the file at `path`, and has in it
+ *   what was compiled
  * @throws CompileError; BpfkitError for a file that cannot be read; ElfError, BtfError, ObjectError for a bad object
  */
-export function importObject(path: string, given: ImportOptions = {}): ObjectModule {
+export function importObject(path: string, given: ImportOptions = {}, placeObject?: PlaceObject): ObjectModule {
   const config = readConfig(path);
-  const options: ImportOptions = { ...config.options, ...given };
+  const options: ImportOptions = {
+    ...config.options,
+    ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+  };
   const declarations = given.declarations ?? (process.env.BPFKIT_DECLARATIONS !== "0" && config.options.declarations);
   const { object, sources, warnings } = path.endsWith(".c")
     ? compile(path, options)
@@ -42,8 +50,7 @@ export function importObject(path: string, given: ImportOptions = {}): ObjectMod
     optionalTypes: options.types ?? [],
     ...(options.int64 && { int64: options.int64 }),
   };
-  const place =
-    options.object === "file" && !path.endsWith(".c") ? { external: `./${encodeURIComponent(source)}` } : "embed";
+  const ownFile: PlaceObject = () => (path.endsWith(".c") ? "embed" : { external: `./${encodeURIComponent(source)}` });
   return withLocation({ file: path }, () => {
     if (declarations ?? !path.split(sep).includes("node_modules")) {
       // An object of a read-only folder can be used, too: types are for the author.
@@ -52,6 +59,7 @@ export function importObject(path: string, given: ImportOptions = {}): ObjectMod
         replaceFileIfOther(declarationsPath(path), text);
       } catch {}
     }
+    const place = options.object === "file" ? (placeObject ?? ownFile)(source.replace(/c$/, "o"), object) : "embed";
     const code = generateSkeleton(object, { ...naming, language: "js", object: place });
     return { code, files: config.file === undefined ? sources : [...sources, config.file], warnings };
   });

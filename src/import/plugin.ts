@@ -1,31 +1,41 @@
 // Plugins of Vite, Rollup and esbuild. Their types are written down as far as they are used: bpfkit depends on none of them.
 
-import { dirname } from "node:path";
+import { dirname, relative } from "node:path";
 import { ArgumentError, BpfkitError } from "../errors.js";
 import { CompileError } from "./compile-error.js";
 import { checkOptions, type ImportOptions } from "./config.js";
-import { importable, importObject, type ObjectModule } from "./module.js";
+import { importable, importObject, type PlaceObject } from "./module.js";
 
 export type { CompileOptions } from "./compile.js";
 export { CompileError } from "./compile-error.js";
 export type { ImportOptions } from "./config.js";
 
-/** Options of the plugins: a bundle always has the objects in it. */
-export type PluginOptions = Omit<ImportOptions, "object">;
+/** Options of the plugins. With `object: "file"` objects are files beside the bundle, which the bundler puts out. */
+export type PluginOptions = ImportOptions;
 
 /** @throws ArgumentError */
-function pluginOptions(options: PluginOptions): ImportOptions {
+function pluginOptions(options: PluginOptions): PluginOptions {
   checkOptions(options);
-  if ((options as ImportOptions).object === "file") {
-    throw new ArgumentError('object cannot be "file": a bundle has the objects in it');
-  }
-  return { ...options, object: "embed" };
+  return { ...options };
 }
+
+/** A file that a plugin of Rollup puts out: named by the bundler after `name`, or `fileName` itself. */
+export interface RollupAsset {
+  type: "asset";
+  name?: string;
+  fileName?: string;
+  source: Uint8Array;
+}
+
+/** Put together, for tools that replace these words wherever they stand, as bundlers do. */
+const ownUrl = ["import", "meta", "url"].join(".");
 
 /** What a plugin of Rollup is called with. */
 export interface RollupContext {
   addWatchFile(path: string): void;
   warn(message: string): void;
+  /** The result stands for the file's name, which is not known before the end. */
+  emitFile(file: RollupAsset): string;
 }
 
 /** A plugin for Rollup and what builds on it. */
@@ -35,8 +45,9 @@ export interface RollupPlugin {
 }
 
 /**
- * The plugin for Rollup (and Rolldown): imports of `….bpf.o` and `….bpf.c` become skeletons, with the object in the bundle.
- * In watch mode a change of the object, of the source or of what it includes builds again.
+ * The plugin for Rollup (and Rolldown): imports of `….bpf.o` and `….bpf.c` become skeletons, with the object in the
+ * bundle or, with `object: "file"`, as an asset that the bundle reads at `open()`. In watch mode a change of the object, of
+ * the source or of what it includes builds again.
  */
 export function rollupPlugin(options: PluginOptions = {}): RollupPlugin {
   const all = pluginOptions(options);
@@ -44,8 +55,17 @@ export function rollupPlugin(options: PluginOptions = {}): RollupPlugin {
     name: "bpfkit",
     load(id) {
       const path = pathOf(id);
-      return path === undefined ? undefined : loadWith(this, path, importObject, all);
+      return path === undefined ? undefined : loadWith(this, path, importObject, all, assetOf(this));
     },
+  };
+}
+
+/** Makes objects assets; Rollup writes the URL for the format of the bundle. */
+function assetOf(context: RollupContext, remember?: (reference: string, source: Uint8Array) => void): PlaceObject {
+  return (name, source) => {
+    const reference = context.emitFile({ type: "asset", name, source });
+    remember?.(reference, source);
+    return { expression: `new URL(import.meta.ROLLUP_FILE_URL_${reference})` };
   };
 }
 
@@ -62,6 +82,18 @@ export interface ViteHotContext<M extends ViteModule> {
 /** A plugin for Vite. */
 export interface VitePlugin extends RollupPlugin {
   readonly enforce: "pre";
+  configResolved(config: { readonly command: string }): void;
+  /** The code of an asset's URL. */
+  resolveFileUrl(asset: {
+    readonly referenceId: string | null;
+    readonly relativePath: string;
+    readonly fileName: string;
+    readonly format: string;
+  }): string | null;
+  readonly generateBundle: {
+    readonly order: "post";
+    handler(this: Pick<RollupContext, "emitFile">, options: unknown, bundle: Readonly<Record<string, unknown>>): void;
+  };
   handleHotUpdate<M extends ViteModule>(context: ViteHotContext<M>): M[];
 }
 
@@ -70,9 +102,14 @@ export function vitePlugin(options: PluginOptions = {}): VitePlugin {
   const all = pluginOptions(options);
   /** The files that each import was made from. */
   const included = new Map<string, readonly string[]>();
-  const importAndRemember = (path: string): ObjectModule => {
+  /** A server puts out no files: the modules that it serves read those that are imported. */
+  let isServer = false;
+  /** The assets by reference, and by name those that the bundle refers to. */
+  const assets = new Map<string, Uint8Array>();
+  const used = new Map<string, Uint8Array>();
+  const importAndRemember: typeof importObject = (path, given, placeObject) => {
     try {
-      const module = importObject(path, all);
+      const module = importObject(path, given, placeObject);
       included.set(path, module.files);
       return module;
     } catch (error) {
@@ -83,9 +120,32 @@ export function vitePlugin(options: PluginOptions = {}): VitePlugin {
   return {
     name: "bpfkit",
     enforce: "pre",
+    configResolved({ command }) {
+      isServer = command === "serve";
+    },
     load(id) {
       const path = pathOf(id);
-      return path === undefined ? undefined : loadWith(this, path, importAndRemember, all);
+      if (path === undefined) return undefined;
+      const placeObject = isServer ? undefined : assetOf(this, (reference, source) => assets.set(reference, source));
+      return loadWith(this, path, importAndRemember, all, placeObject);
+    },
+    // Vite's own URLs begin at `base`, for browsers.
+    resolveFileUrl({ referenceId, relativePath, fileName, format }) {
+      const source = assets.get(referenceId ?? "");
+      if (source === undefined) return null;
+      used.set(fileName, source);
+      const base = format === "es" ? ownUrl : 'require("node:url").pathToFileURL(__filename)';
+      return `new URL(${JSON.stringify(relativePath)}, ${base}).href`;
+    },
+    // From bundles for servers Vite takes all assets away again, as those that browsers get from another build.
+    generateBundle: {
+      order: "post",
+      handler(_options, bundle) {
+        for (const [fileName, source] of used) {
+          if (!Object.hasOwn(bundle, fileName)) this.emitFile({ type: "asset", fileName, source });
+        }
+        used.clear();
+      },
     },
     handleHotUpdate({ file, modules, server }) {
       const made = [...included].filter(([, files]) => files.includes(file)).map(([path]) => path);
@@ -98,12 +158,13 @@ export function vitePlugin(options: PluginOptions = {}): VitePlugin {
 function loadWith(
   context: RollupContext,
   path: string,
-  make: (path: string, options: ImportOptions) => ObjectModule,
-  options: ImportOptions,
+  make: typeof importObject,
+  options: PluginOptions,
+  placeObject: PlaceObject | undefined,
 ): ReturnType<RollupPlugin["load"]> {
   context.addWatchFile(path);
   try {
-    const { code, files, warnings } = make(path, options);
+    const { code, files, warnings } = make(path, options, placeObject);
     for (const file of files) context.addWatchFile(file);
     if (warnings !== "") context.warn(warnings);
     return { code, map: { mappings: "" }, moduleSideEffects: false };
@@ -131,8 +192,9 @@ export interface EsbuildMessage {
 
 /** What a loader gives esbuild. */
 export interface EsbuildResult {
-  contents?: string;
-  loader?: "js";
+  contents?: string | Uint8Array;
+  loader?: "js" | "file";
+  pluginData?: unknown;
   resolveDir?: string;
   watchFiles?: string[];
   errors?: EsbuildMessage[];
@@ -141,7 +203,21 @@ export interface EsbuildResult {
 
 /** What esbuild gives its plugins. */
 export interface EsbuildBuild {
-  onLoad(options: { filter: RegExp; namespace?: string }, callback: (args: { path: string }) => EsbuildResult): void;
+  readonly initialOptions: {
+    bundle?: boolean;
+    format?: string;
+    platform?: string;
+    publicPath?: string;
+    absWorkingDir?: string;
+  };
+  onResolve(
+    options: { filter: RegExp },
+    callback: (args: { path: string; pluginData: unknown }) => { path: string; namespace: string; pluginData: unknown },
+  ): void;
+  onLoad(
+    options: { filter: RegExp; namespace?: string },
+    callback: (args: { path: string; pluginData: unknown }) => EsbuildResult,
+  ): void;
 }
 
 /** A plugin for esbuild. */
@@ -156,12 +232,32 @@ export function esbuildPlugin(options: PluginOptions = {}): EsbuildPlugin {
   return {
     name: "bpfkit",
     setup(build) {
+      const { bundle = false, absWorkingDir = process.cwd() } = build.initialOptions;
+      build.onResolve({ filter: ofObject }, ({ path, pluginData }) => ({
+        // As esbuild names files, for it ends up in the bundle's comments.
+        path: relative(absWorkingDir, path.replace(ofObject, "")),
+        namespace: "bpfkit-object",
+        pluginData,
+      }));
+      build.onLoad({ filter: /$/, namespace: "bpfkit-object" }, ({ pluginData }) => ({
+        contents: pluginData as Uint8Array,
+        loader: "file",
+      }));
       build.onLoad({ filter: importable, namespace: "file" }, ({ path }) => {
+        let [object, imports]: [Uint8Array | undefined, string] = [undefined, ""];
+        const placeObject: PlaceObject = (_name, bytes) => {
+          // Without a bundle, esbuild follows no imports.
+          if (!bundle) return "embed";
+          const asset = esbuildAsset(path, build.initialOptions);
+          [object, imports] = [bytes, asset.imports];
+          return asset;
+        };
         try {
-          const { code, files, warnings } = importObject(path, all);
+          const { code, files, warnings } = importObject(path, all, placeObject);
           return {
-            contents: code,
+            contents: code + imports,
             loader: "js",
+            pluginData: object,
             resolveDir: dirname(path),
             watchFiles: [...files],
             warnings: warnings === "" ? [] : [{ text: warnings }],
@@ -174,4 +270,29 @@ export function esbuildPlugin(options: PluginOptions = {}): EsbuildPlugin {
       });
     },
   };
+}
+
+/** What an object is imported by to become a file. */
+const ofObject = /^bpfkit-object:/;
+
+/** Imports that make esbuild copy an object, and the expression of its URL: esbuild gives the path, seen from the bundle. */
+function esbuildAsset(
+  path: string,
+  { format, platform, publicPath }: EsbuildBuild["initialOptions"],
+): { readonly imports: string; readonly expression: string } {
+  if (publicPath) {
+    throw new ArgumentError('object: "file" does not go with a publicPath, where Node.js reads no files', {
+      file: path,
+      hint: "embed the object, or build without publicPath what is for Node.js",
+    });
+  }
+  // Another name than that of the object which may be beside the source.
+  const specifier = JSON.stringify(`bpfkit-object:${path.replace(/\.c$/, ".c.o")}`);
+  const imports = `\nimport $object from ${specifier};\n`;
+  if ((format ?? (platform === "neutral" ? "esm" : "cjs")) === "esm") {
+    return { imports, expression: `new URL($object, ${ownUrl})` };
+  }
+  // The other formats have no URL, but the variables of a CommonJS module, as they have the require() that bpfkit needs.
+  const base = 'import { pathToFileURL as $base } from "node:url";\n';
+  return { imports: imports + base, expression: "new URL($object, $base(__filename))" };
 }

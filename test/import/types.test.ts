@@ -7,15 +7,16 @@ import { rollupPlugin } from "../../src/import/plugin.js";
 import { compilers, compilerVersion, Project } from "../skeleton/typescript.js";
 
 let project: Project;
+const context = { addWatchFile() {}, warn() {}, emitFile: () => "" };
 beforeAll(() => {
   project = new Project();
   const object = join(project.folder, "minimal.bpf.o");
   cpSync("fixtures/minimal.bpf.o", object);
-  rollupPlugin().load.call({ addWatchFile() {}, warn() {} }, object);
+  rollupPlugin().load.call(context, object);
   mkdirSync(join(project.folder, "typed"));
   cpSync("fixtures/events.bpf.o", join(project.folder, "typed/events.bpf.o"));
   project.write("typed/package.json", '{ "type": "module", "bpfkit": { "types": ["event"] } }');
-  rollupPlugin().load.call({ addWatchFile() {}, warn() {} }, join(project.folder, "typed/events.bpf.o"));
+  rollupPlugin().load.call(context, join(project.folder, "typed/events.bpf.o"));
   project.write(
     "typed/good.ts",
     `import { RingBuffer } from "bpfkit";
