@@ -3,25 +3,20 @@
 // with --wrap=syscall, so that the calls libbpf makes pass through here.
 // usage: libbpf-loader RUNS OBJECT...
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <bpf/libbpf.h>
 #include <linux/bpf.h>
+#include "measure.h"
 
 #define HAS_PREPARE (LIBBPF_MAJOR_VERSION > 1 || LIBBPF_MINOR_VERSION >= 6)
-#define MAX_RUNS 1000
 
 static double in_verifier;
 
-static double now(void)
+static double microseconds(void)
 {
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1e6 + t.tv_nsec / 1e3;
+	return now() / 1e3;
 }
 
 long __real_syscall(long number, ...);
@@ -34,26 +29,18 @@ long __wrap_syscall(long number, ...)
 	for (int i = 0; i < 6; i++)
 		a[i] = va_arg(list, long);
 	va_end(list);
-	double start = now();
+	double start = microseconds();
 	long result = __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 	if (number == __NR_bpf && (int)a[0] == BPF_PROG_LOAD)
-		in_verifier += now() - start;
+		in_verifier += microseconds() - start;
 	return result;
-}
-
-static int ascending(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-	return (x > y) - (x < y);
 }
 
 static void say(const char *what, const char *object, double *sample, int count)
 {
-	if (count == 0)
-		return;
-	qsort(sample, count, sizeof(*sample), ascending);
-	printf("{\"impl\":\"libbpf %s\",\"name\":\"%s %s\",\"min\":%.3f,\"median\":%.3f}\n", libbpf_version_string(), what,
-	       object, sample[0], sample[count / 2]);
+	char labelled[256];
+	snprintf(labelled, sizeof(labelled), "%s %s", what, object);
+	report(labelled, sample, count);
 }
 
 static int quiet(enum libbpf_print_level level, const char *format, va_list list)
@@ -71,10 +58,10 @@ static double prepare(const char *path, int with_programs)
 		exit(1);
 	bpf_object__for_each_program(program, object)
 		bpf_program__set_autoload(program, with_programs);
-	double start = now();
+	double start = microseconds();
 	if (bpf_object__prepare(object))
 		exit(1);
-	double duration = now() - start;
+	double duration = microseconds() - start;
 	bpf_object__close(object);
 	return duration;
 }
@@ -93,15 +80,15 @@ int main(int argc, char **argv)
 		const char *slash = strrchr(argv[i], '/'), *name = slash ? slash + 1 : argv[i];
 		for (int run = 0; run < runs; run++) {
 			in_verifier = 0;
-			double start = now();
+			double start = microseconds();
 			struct bpf_object *object = bpf_object__open_file(argv[i], NULL);
-			opened[run] = now() - start;
+			opened[run] = microseconds() - start;
 			if (object == NULL || bpf_object__load(object)) {
 				fprintf(stderr, "libbpf-loader: cannot load %s\n", argv[i]);
 				return 1;
 			}
 			bpf_object__close(object);
-			whole[run] = now() - start;
+			whole[run] = microseconds() - start;
 			without[run] = whole[run] - in_verifier;
 		}
 		// Before anything else of this process takes memory.

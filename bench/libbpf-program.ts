@@ -3,9 +3,12 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { cacheFolder } from "./cache.js";
 import { pathOf } from "./target.js";
+
+/** What they all include. */
+const HEADER = "measure.h";
 
 /**
  * Path of the program of `bench/NAME.c`, or why there is none. `tree`: a Debian tree with gcc and libbpf's static library;
@@ -17,16 +20,17 @@ export function libbpfProgram(
   flags: readonly string[] = [],
 ): { readonly path: string } | { readonly missing: string } {
   const source = pathOf(`bench/${name}.c`);
+  const sources = [source, pathOf(`bench/${HEADER}`)];
   const inTree = tree !== undefined && existsSync(join(tree, "usr/bin/gcc")) && process.getuid?.() === 0;
   const key = createHash("sha256")
-    .update(`${readFileSync(source, "utf8")}${flags}${inTree ? tree : ""}`)
+    .update(`${sources.map((file) => readFileSync(file, "utf8")).join("")}${flags}${inTree ? tree : ""}`)
     .digest("hex");
   const path = join(cacheFolder(), `${name}-${key.slice(0, 12)}`);
   if (existsSync(path)) return { path };
   mkdirSync(cacheFolder(), { recursive: true });
   const made = `${path}.${process.pid}.tmp`;
   try {
-    if (inTree) compileInTree(tree, flags, source, made);
+    if (inTree) compileInTree(tree, flags, sources, made);
     else compile(["cc", ...flags], source, made);
     renameSync(made, path);
     return { path };
@@ -38,13 +42,13 @@ export function libbpfProgram(
   }
 }
 
-function compileInTree(tree: string, flags: readonly string[], source: string, made: string): void {
+function compileInTree(tree: string, flags: readonly string[], sources: readonly string[], made: string): void {
   const inside = `/tmp/bpfkit-bench.${process.pid}`;
   const folder = join(tree, inside);
   mkdirSync(folder);
   try {
-    copyFileSync(source, join(folder, "program.c"));
-    compile(["chroot", tree, "gcc", ...flags], `${inside}/program.c`, `${inside}/program`);
+    for (const source of sources) copyFileSync(source, join(folder, basename(source)));
+    compile(["chroot", tree, "gcc", ...flags], `${inside}/${basename(sources[0]!)}`, `${inside}/program`);
     copyFileSync(join(folder, "program"), made);
   } finally {
     rmSync(folder, { recursive: true });

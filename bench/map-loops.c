@@ -2,17 +2,14 @@
 // order, which two maps never have. Compiled into the cache by libbpf-program.ts; prints JSON lines, nanoseconds an entry.
 // usage: map-loops LABEL RUNS ID ENTRIES WHAT...
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <errno.h>
 #include <pthread.h>
-#include <time.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include "measure.h"
 
-#define MAX_RUNS 1000
 // Entries a call, as in values.ts.
 #define READ_BATCH 4096
 #define WRITE_BATCH 4000
@@ -24,19 +21,6 @@ static int map;
 static uint32_t entries;
 static uint32_t *keys, *read_keys;
 static uint64_t *values, *read_values;
-
-static double now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1e9 + t.tv_nsec;
-}
-
-static void fail(const char *what)
-{
-	perror(what);
-	exit(1);
-}
 
 static void lookup(void)
 {
@@ -117,12 +101,6 @@ static void update_batch(void)
 	}
 }
 
-static int ascending(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-	return (x > y) - (x < y);
-}
-
 static const struct {
 	const char *name;
 	void (*body)(void);
@@ -150,9 +128,9 @@ static void measure(const char *name, int runs)
 		loops[i].body();
 		sample[run] = (now() - start) / entries;
 	}
-	qsort(sample, runs, sizeof(*sample), ascending);
-	printf("{\"impl\":\"libbpf %s\",\"name\":\"%s %s\",\"min\":%.3f,\"median\":%.3f}\n", libbpf_version_string(), label,
-	       name, sample[0], sample[runs / 2]);
+	char labelled[64];
+	snprintf(labelled, sizeof(labelled), "%s %s", label, name);
+	report(labelled, sample, runs);
 }
 
 int main(int argc, char **argv)

@@ -3,14 +3,10 @@
 // event.
 // usage: ring-loops RUNS RING-ID PROGRAM-ID EVENTS
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-
-#define MAX_RUNS 1000
+#include "measure.h"
 
 struct event {
 	uint64_t ts;
@@ -22,19 +18,6 @@ struct event {
 static struct event last;
 static uint64_t sum;
 
-static double now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1e9 + t.tv_nsec;
-}
-
-static void fail(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
 static int on_event(void *context, void *data, size_t size)
 {
 	if (size != sizeof(last))
@@ -42,12 +25,6 @@ static int on_event(void *context, void *data, size_t size)
 	memcpy(&last, data, sizeof(last));
 	sum += last.pid;
 	return 0;
-}
-
-static int ascending(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-	return (x > y) - (x < y);
 }
 
 int main(int argc, char **argv)
@@ -78,8 +55,6 @@ int main(int argc, char **argv)
 			return 1;
 		}
 	}
-	qsort(sample, runs, sizeof(*sample), ascending);
-	printf("{\"impl\":\"libbpf %s\",\"name\":\"consume\",\"min\":%.3f,\"median\":%.3f}\n", libbpf_version_string(),
-	       sample[0], sample[runs / 2]);
+	report("consume", sample, runs);
 	return 0;
 }

@@ -1,9 +1,8 @@
 // Maps into the kernel, in declaration order (libbpf.md 3.2 step 10, 3.3 and 3.4): found pinned, reused, or created.
 
-import { ArgumentError, addLocation, SystemCallError } from "../errors.js";
+import { ArgumentError, addLocation } from "../errors.js";
 import { kernelName } from "../kernel/index.js";
-import { log } from "../log.js";
-import { settleSize } from "../map/index.js";
+import { createWithTypes, type MapTypes, settleSize } from "../map/index.js";
 import { MapFlag, type MapSpec, MapType, mapTypeName, mapTypeRule } from "../object/index.js";
 import {
   type Capability,
@@ -76,15 +75,15 @@ function createWithInner(map: BpfMap, creation: MapCreation): FileDescriptor {
   const { spec, inner, innerTemplate } = map;
   const exclusiveProgramHash = creation.exclusiveHash(map);
   if (innerTemplate !== undefined || inner === undefined) {
-    return create(spec, creation, { innerMap: innerTemplate, exclusiveProgramHash });
+    return createOne(spec, creation, { innerMap: innerTemplate, exclusiveProgramHash });
   }
   // The kernel copies the definition of an example and forgets the example.
   settleSize(inner.spec);
-  using innerMap = create(inner.spec, creation, {});
-  return create(spec, creation, { innerMap, exclusiveProgramHash });
+  using innerMap = createOne(inner.spec, creation, {});
+  return createOne(spec, creation, { innerMap, exclusiveProgramHash });
 }
 
-function create(
+function createOne(
   spec: MapSpec,
   { objectBtf, token, needs }: MapCreation,
   more: Pick<MapCreateOptions, "innerMap" | "exclusiveProgramHash">,
@@ -104,25 +103,10 @@ function create(
     needs,
     ...more,
   };
-  const types =
-    objectBtf === undefined || rule.noBtf === true
-      ? undefined
-      : { btf: objectBtf, btfKeyTypeId: spec.keyTypeId, btfValueTypeId: spec.valueTypeId };
-  if (types === undefined) return createWithFallBacks(options, spec);
-  try {
-    return createWithFallBacks({ ...options, ...types }, spec);
-  } catch (error) {
-    if (!(error instanceof SystemCallError)) throw error;
-    // Some kernels and map types refuse type information; the map works without (libbpf.md 3.3).
-    let fd: FileDescriptor;
-    try {
-      fd = createWithFallBacks(options, spec);
-    } catch {
-      throw error;
-    }
-    log.warn(`map ${spec.name}: the kernel refused its type information (${error.errnoName}); created without`);
-    return fd;
-  }
+  const create = (types?: MapTypes): FileDescriptor => createWithFallBacks({ ...options, ...types }, spec);
+  if (objectBtf === undefined || rule.noBtf === true) return create();
+  const types = { btf: objectBtf, btfKeyTypeId: spec.keyTypeId, btfValueTypeId: spec.valueTypeId };
+  return createWithTypes(create, types, spec.name);
 }
 
 /** The contents of a data section, while the map may still be written and nobody else knows it. */

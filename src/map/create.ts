@@ -1,7 +1,7 @@
 // A map that no object declares: its declaration from options, and the map in the kernel.
 
 import { Btf, BtfBuilder, BtfSubset, compileCodec, findByCName, hostIsLittleEndian } from "../btf/index.js";
-import { ArgumentError, BtfError, SystemCallError, UnsupportedError, withLocation } from "../errors.js";
+import { ArgumentError, BtfError, UnsupportedError, withLocation } from "../errors.js";
 import { kernelName, openToken, tokenPathOf, withMemlock } from "../kernel/index.js";
 import { log } from "../log.js";
 import { nearNames } from "../near-names.js";
@@ -16,8 +16,16 @@ import {
   mapTypeRule,
   numberOf,
 } from "../object/index.js";
-import { btfLoad, type FdLike, type FileDescriptor, type MapCreateOptions, mapCreate } from "../syscall/index.js";
+import {
+  btfLoad,
+  errnoName,
+  type FdLike,
+  type FileDescriptor,
+  type MapCreateOptions,
+  mapCreate,
+} from "../syscall/index.js";
 import { settleSize } from "./size.js";
+import { createWithTypes, type MapTypes } from "./with-types.js";
 
 /** What a key or a value is: a C type, or so many bytes without a type. */
 export type ElementType = string | number;
@@ -180,45 +188,29 @@ class ElementTypes {
 function createTyped(
   spec: MapSpec,
   rule: MapTypeRule,
-  { btf, token, inner }: Partial<Record<"token" | "inner", FdLike | undefined>> & { btf: Btf | undefined },
+  { btf, token, inner }: { btf: Btf | undefined; token: FdLike | undefined; inner: FdLike | undefined },
 ): FileDescriptor {
   const { type, keySize, valueSize, maxEntries, flags, mapExtra, numaNode, keyTypeId, valueTypeId } = spec;
-  const create = (types: Partial<MapCreateOptions>): FileDescriptor =>
-    withMemlock(() =>
-      mapCreate({
-        type,
-        keySize,
-        valueSize,
-        maxEntries,
-        flags,
-        mapExtra,
-        numaNode: numaNode === 0 ? undefined : numaNode,
-        name: spec.name === "" ? undefined : kernelName(spec.name),
-        token,
-        innerMap: typeof inner === "object" && "fd" in inner ? (inner.fd as number) : inner,
-        ...types,
-      }),
-    );
-  if (btf === undefined || rule.noBtf === true || valueTypeId === 0 || (keySize > 0 && keyTypeId === 0)) {
-    return create({});
-  }
+  const options: MapCreateOptions = {
+    type,
+    keySize,
+    valueSize,
+    maxEntries,
+    flags,
+    mapExtra,
+    numaNode: numaNode === 0 ? undefined : numaNode,
+    name: spec.name === "" ? undefined : kernelName(spec.name),
+    token,
+    innerMap: typeof inner === "object" && "fd" in inner ? (inner.fd as number) : inner,
+  };
+  const create = (types?: MapTypes): FileDescriptor => withMemlock(() => mapCreate({ ...options, ...types }));
+  if (btf === undefined || rule.noBtf === true || valueTypeId === 0 || (keySize > 0 && keyTypeId === 0))
+    return create();
   const { fd, errno } = withMemlock(() => btfLoad({ bytes: btf.bytes, token }));
   if (fd === undefined) {
-    log.info(`map ${spec.name}: the kernel refused its type information (errno ${errno}); created without`);
-    return create({});
+    log.info(`map ${spec.name}: the kernel refused its type information (${errnoName(errno)}); created without`);
+    return create();
   }
-  try {
-    return create({ btf: fd, btfKeyTypeId: keyTypeId, btfValueTypeId: valueTypeId });
-  } catch (error) {
-    if (!(error instanceof SystemCallError)) throw error;
-    try {
-      const map = create({});
-      log.info(`map ${spec.name}: the kernel refused its type information; created without`);
-      return map;
-    } catch {
-      throw error;
-    }
-  } finally {
-    fd.close();
-  }
+  using types = fd;
+  return createWithTypes(create, { btf: types, btfKeyTypeId: keyTypeId, btfValueTypeId: valueTypeId }, spec.name);
 }

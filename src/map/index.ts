@@ -10,3 +10,4 @@ export type { MapDetails, OpenMapOptions } from "./live.js";
 export { BpfMap } from "./map.js";
 export type { RawMap } from "./raw.js";
 export { settleSize } from "./size.js";
+export { createWithTypes, type MapTypes } from "./with-types.js";

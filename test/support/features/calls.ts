@@ -91,8 +91,7 @@ export function bpf(command: number, size: number, fields: readonly Field[], wha
 
 /** Any other call; byte arrays are given by address. Throws ProbeError. */
 export function call(name: CallName, ...args: (Word | Uint8Array)[]): number {
-  const number =
-    name in more ? more[name as keyof typeof more] : ffi().numbers[name as keyof ReturnType<typeof ffi>["numbers"]];
+  const number = { ...ffi().numbers, ...more }[name];
   const words = args.map((value) => (value instanceof Uint8Array ? ffi().address(value) : value));
   return checked(
     alive(args, () => ffi().syscall(number, ...words)),
