@@ -6,7 +6,6 @@ import {
   type BpfLink,
   type BpfMap,
   type BpfProgram,
-  type Live,
   Skeleton,
   type SkeletonLayout,
   type SkeletonOptions,
@@ -62,10 +61,10 @@ export interface CgroupnetBpfLinks {
 /** Global variables in .bss. */
 export interface CgroupnetBpfBss {
   /** Offset 0, 16 bytes: `struct traffic sent` */
-  get sent(): Live<traffic>;
+  get sent(): LiveTraffic;
   set sent(value: ValueInput<traffic>);
   /** Offset 16, 16 bytes: `struct traffic received` */
-  get received(): Live<traffic>;
+  get received(): LiveTraffic;
   set received(value: ValueInput<traffic>);
 }
 
@@ -76,6 +75,16 @@ export type traffic = {
   /** Offset 8, 8 bytes: `__u64 bytes` */
   readonly bytes: number;
 };
+
+/** `struct traffic` as a live view. A member that is set is set as a whole: what is left out becomes zero. */
+export interface LiveTraffic {
+  /** Offset 0, 8 bytes: `__u64 packets` */
+  get packets(): number;
+  set packets(value: bigint | number);
+  /** Offset 8, 8 bytes: `__u64 bytes` */
+  get bytes(): number;
+  set bytes(value: bigint | number);
+}
 
 // What the code above relies on; open() compares it with the object.
 const layout: SkeletonLayout = {

@@ -41,7 +41,14 @@ export type ValueInput<T> = BtfValue extends T
               : Uint8Array | { readonly [M in keyof T]?: ValueInput<T[M]> }
             : T;
 
-/** A live view of a `T` in the memory of a program: members and elements can be set one by one. */
+/**
+ * A live view of a `T` in the memory of a program: members and elements can be set one by one, to what reading gives.
+ *
+ * Views take more, any {@link ValueInput}, where what is left out becomes zero. A mapped type cannot say that, for it has
+ * one type for reading and setting; generated skeletons declare such views member by member (`LiveConfig` for
+ * `struct config`). Elements of arrays have one type there, too: `Object.assign(view.list[0], { member: 1 })` sets members
+ * of one and keeps the others.
+ */
 export type Live<T> = T extends Uint8Array
   ? T
   : T extends readonly (infer E)[]

@@ -5,7 +5,7 @@ import type { Layout } from "./layout.js";
 import type { FieldModel, ObjectModel } from "./model.js";
 import { commentText, literalKey, propertyName, quote } from "./names.js";
 import { bytes, type Language } from "./value-types.js";
-import { Writer } from "./writer.js";
+import { accessorLines, Writer } from "./writer.js";
 
 /** Names that generated code may import: none of the object's types may have them. */
 export const runtimeNames = {
@@ -136,8 +136,7 @@ function writeFields(writer: Writer, fields: readonly FieldModel[]): void {
     const property = propertyName(name);
     writer.doc(`Offset ${offset}, ${bytes(size)}: \`${cText}\``);
     if (input === undefined) writer.line(`readonly ${property}: ${type};`);
-    else if (input === type) writer.line(`${property}: ${type};`);
-    else writer.line(`get ${property}(): ${type};`, `set ${property}(value: ${input});`);
+    else writer.line(...accessorLines(property, type, input));
   }
 }
 

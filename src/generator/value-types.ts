@@ -1,5 +1,6 @@
 // BTF types as TypeScript types: what decoding a value gives, member by member as codec-plan.ts plans it (the table is at
-// compileCodec). Structs, unions and enums that have a name in C are declared once and referred to.
+// compileCodec). Structs, unions and enums that have a name in C are declared once and referred to. Those that global
+// variables lead to are declared a second time, as live views: setting a member takes more than reading it gives.
 
 import {
   arrayForm,
@@ -15,8 +16,8 @@ import {
 } from "../btf/index.js";
 import { BpfkitError, BtfError } from "../errors.js";
 import { cDeclaration } from "./c-type.js";
-import { identifier, literalKey, type Names, propertyName } from "./names.js";
-import { docComment, indentRest } from "./writer.js";
+import { identifier, literalKey, type Names, pascalCase, propertyName, quote } from "./names.js";
+import { accessorLines, docComment, indentRest } from "./writer.js";
 
 /** How code is written: a module of TypeScript, one of JavaScript, or declarations for the latter. */
 export type Language = "ts" | "js" | "dts";
@@ -35,6 +36,9 @@ export interface Declaration {
 
 type Enumeration = BtfEnum | BtfEnum64;
 
+/** How a member is written. @param at bits from the start of the outermost struct */
+type MemberWriter = (member: BtfMember, resolved: BtfType, at: number) => string;
+
 /** Members written at most: types without names are written where they are used, and a damaged file may nest them. */
 const MAX_MEMBERS = 0x20000;
 
@@ -44,6 +48,8 @@ export class ValueTypes {
   readonly #names: Names;
   readonly #int64: Int64;
   readonly #declarations = new Map<number, Declaration>();
+  /** Identifiers of the structs and unions that are declared as live views, too. */
+  readonly #live = new Map<number, string>();
   /** Declared aliases: typedefs that were asked for. */
   readonly #aliases = new Map<string, number>();
   #members = 0;
@@ -103,9 +109,51 @@ export class ValueTypes {
   }
 
   /** What reading a global variable gives: structs, unions and arrays are live views. */
-  liveOf(typeId: number): string {
-    const own = this.typeOf(typeId);
-    return this.#isCompound(typeId, own) ? `Live<${own}>` : own;
+  liveOf(typeId: number, typedefName = ""): string {
+    const type = this.#btf.type(typeId);
+    switch (type.kind) {
+      case "typedef":
+        return this.liveOf(type.type, type.name);
+      case "var":
+      case "const":
+      case "volatile":
+      case "restrict":
+      case "typeTag":
+        return this.liveOf(type.type, typedefName);
+      case "array": {
+        const element = this.#btf.type(this.#btf.resolve(type.elementType));
+        return arrayForm(element) === "values" ? `${this.liveOf(type.elementType)}[]` : this.typeOf(typeId);
+      }
+      case "struct":
+      case "union":
+        return this.#liveComposite(type, typedefName);
+      default:
+        return this.typeOf(typeId, typedefName);
+    }
+  }
+
+  /** `Live<T>` says everything unless a member takes more than reading it gives: no mapped type can say that. */
+  #liveComposite(type: BtfComposite, typedefName: string): string {
+    const declared = this.#live.get(type.id);
+    if (declared !== undefined) return declared;
+    if (!this.#takesMore(type)) return `Live<${this.typeOf(type.id, typedefName)}>`;
+    const name = type.name || typedefName;
+    if (name === "") return this.#liveLiteral(type, undefined);
+    const own = this.typeOf(type.id, typedefName);
+    const live = this.#names.take(`Live${pascalCase(name)}`);
+    this.#live.set(type.id, live);
+    // Declares what the members refer to.
+    this.#liveLiteral(type, own);
+    return live;
+  }
+
+  #takesMore(type: BtfComposite): boolean {
+    return type.members.some((member) => {
+      const resolved = this.#btf.type(this.#btf.resolve(member.type));
+      const isComposite = resolved.kind === "struct" || resolved.kind === "union";
+      if (member.name === "") return isComposite && this.#takesMore(resolved);
+      return isComposite || this.#memberType(member, resolved) !== this.#memberInput(member, resolved, undefined);
+    });
   }
 
   /** As the codecs' `resultOf`. */
@@ -113,9 +161,13 @@ export class ValueTypes {
     return size <= 4 ? "number" : size === 8 ? this.#int64 : "bigint";
   }
 
-  /** What can be written where values of the type are read: the same, or more. */
-  inputOf(typeId: number): string {
-    const own = this.typeOf(typeId);
+  /**
+   * What can be written where values of the type are read: the same, or more.
+   * @param reference what to write for a type that would be written out
+   */
+  inputOf(typeId: number, reference?: string): string {
+    const text = this.typeOf(typeId);
+    const own = reference !== undefined && text.includes("{") ? reference : text;
     const type = this.#btf.type(this.#btf.resolve(typeId));
     if (own === "bigint" || (own === "number" && type.kind === "int" && type.size > 4)) return "bigint | number";
     if (own === "string") return "string | Uint8Array";
@@ -211,39 +263,77 @@ export class ValueTypes {
     }
     if (language === "js" || (type.kind !== "struct" && type.kind !== "union")) return "";
     const note = type.kind === "union" ? ": its bytes as each of the members" : "";
-    return `${docComment([`\`${cName}\`, ${bytes(type.size)}${note}.`])}\nexport type ${name} = ${this.#literal(type)};`;
+    const code = `${docComment([`\`${cName}\`, ${bytes(type.size)}${note}.`])}\nexport type ${name} = ${this.#literal(type)};`;
+    const live = this.#live.get(typeId);
+    if (live === undefined) return code;
+    const doc = docComment([
+      `\`${cName}\` as a live view. A member that is set is set as a whole: what is left out becomes zero.`,
+    ]);
+    return `${code}\n\n${doc}\nexport interface ${live} ${this.#liveLiteral(type, name)}`;
   }
 
   /** The type of a struct or union, written out. */
   #literal(type: BtfComposite): string {
-    const members = this.#membersOf(type, 0);
-    return members.length === 0 ? "Record<string, never>" : `{\n  ${members.map(indentRest).join("\n  ")}\n}`;
+    const members = this.#membersOf(type, 0, (member, resolved, at) => this.#member(member, resolved, at));
+    return members.length === 0 ? "Record<string, never>" : braces(members);
+  }
+
+  /** The same as a live view. @param own the type's identifier */
+  #liveLiteral(type: BtfComposite, own: string | undefined): string {
+    return braces(this.#membersOf(type, 0, (member, resolved, at) => this.#liveMember(member, resolved, at, own)));
   }
 
   /** Members of anonymous structs and unions belong to the type around them. @param start bit offset */
-  #membersOf(type: BtfComposite, start: number): string[] {
+  #membersOf(type: BtfComposite, start: number, write: MemberWriter): string[] {
     return type.members.flatMap((member) => {
       const inner = this.#btf.type(this.#btf.resolve(member.type));
-      if (member.name !== "") return [this.#member(member, inner, start)];
+      if (member.name !== "") {
+        if (++this.#members > MAX_MEMBERS)
+          throw new BtfError("BTF_INVALID", "the types have too many members to write out");
+        return [write(member, inner, start + memberBits(member, inner).bitOffset)];
+      }
       const isComposite = inner.kind === "struct" || inner.kind === "union";
-      return isComposite ? this.#membersOf(inner, start + member.bitOffset) : [];
+      return isComposite ? this.#membersOf(inner, start + member.bitOffset, write) : [];
     });
   }
 
-  #member(member: BtfMember, resolved: BtfType, start: number): string {
-    if (++this.#members > MAX_MEMBERS)
-      throw new BtfError("BTF_INVALID", "the types have too many members to write out");
+  #member(member: BtfMember, resolved: BtfType, at: number): string {
+    const text = this.#memberType(member, resolved);
+    return `${this.#memberDoc(member, resolved, at)}\nreadonly ${propertyName(member.name)}: ${text};`;
+  }
+
+  #liveMember(member: BtfMember, resolved: BtfType, at: number, own: string | undefined): string {
     const { name, type } = member;
-    const { bitOffset, bitSize: bits } = memberBits(member, resolved);
-    const at = start + bitOffset;
+    const live = isFlag(member, resolved) ? "boolean" : this.liveOf(type);
+    const input = this.#memberInput(member, resolved, own && `${own}[${quote(name)}]`);
+    return [this.#memberDoc(member, resolved, at), ...accessorLines(propertyName(name), live, input)].join("\n");
+  }
+
+  #memberType(member: BtfMember, resolved: BtfType): string {
+    return isFlag(member, resolved) ? "boolean" : this.typeOf(member.type);
+  }
+
+  #memberInput(member: BtfMember, resolved: BtfType, reference: string | undefined): string {
+    return isFlag(member, resolved) ? "boolean" : this.inputOf(member.type, reference);
+  }
+
+  #memberDoc(member: BtfMember, resolved: BtfType, at: number): string {
+    const { name, type } = member;
+    const { bitSize: bits } = memberBits(member, resolved);
     const offset = at % 8 === 0 ? `Offset ${at / 8}` : `Offset ${Math.floor(at / 8)} bit ${at % 8}`;
     const width = bits > 0 ? "" : `, ${bytes(this.#btf.sizeOf(type))}`;
     const declared = `${cDeclaration(this.#btf, type, name)}${bits > 0 ? ` : ${bits}` : ""}`;
-    // A bitfield of a bool is a boolean whatever its declared size.
-    const isFlag = bits > 0 && resolved.kind === "int" && resolved.bool;
-    const text = isFlag ? "boolean" : this.typeOf(type);
-    return `${docComment([`${offset}${width}: \`${declared}\``])}\nreadonly ${propertyName(name)}: ${text};`;
+    return docComment([`${offset}${width}: \`${declared}\``]);
   }
+}
+
+/** A bitfield of a bool is a boolean whatever its declared size. */
+function isFlag(member: BtfMember, resolved: BtfType): boolean {
+  return resolved.kind === "int" && resolved.bool && memberBits(member, resolved).bitSize > 0;
+}
+
+function braces(members: readonly string[]): string {
+  return `{\n  ${members.map(indentRest).join("\n  ")}\n}`;
 }
 
 /** `readonly T[]`. */

@@ -43,6 +43,12 @@ export function docComment(texts: readonly string[]): string {
     : `/**\n${lines.map((line) => ` * ${line}`.trimEnd()).join("\n")}\n */`;
 }
 
+/** A property that is read as a `type` and set to an `input`. */
+export function accessorLines(property: string, type: string, input: string): string[] {
+  if (input === type) return [`${property}: ${type};`];
+  return [`get ${property}(): ${type};`, `set ${property}(value: ${input});`];
+}
+
 /** Indents every line but the first, for a text of several lines inside another. */
 export function indentRest(text: string): string {
   return text.replace(/\n(?!\n|$)/g, "\n  ");

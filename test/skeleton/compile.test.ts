@@ -10,7 +10,7 @@ import {
   generateTypes,
 } from "../../src/skeleton/index.js";
 import { fixtureBytes, fixtureNames } from "../support/fixtures.js";
-import { compilers, compilerVersion, Project } from "./typescript.js";
+import { type Compiler, compilers, compilerVersion, Project } from "./typescript.js";
 
 /** Objects that can be opened; those without BTF have no types. */
 const names = fixtureNames().filter((name) => name !== "minimal.nobtf");
@@ -44,6 +44,21 @@ it("leaves what is not used to bundlers", async () => {
     "extends Skeleton",
   );
 });
+
+/** Compiles both together: each line of `bad` is an error, and no other line. */
+async function expectOnlyBad(compiler: Compiler, good: string, bad: string): Promise<void> {
+  project.write("use.ts", good + bad.slice(1));
+  const errors = await project.check(compiler, ["use.ts"]);
+  const first = good.split("\n").length;
+  const lines = bad
+    .trim()
+    .split("\n")
+    .map((_, index) => first + index);
+  const texts = errors.map(({ text }) => text).join("\n");
+  expect([...new Set(errors.map(({ file, line }) => `${file}:${line}`))], texts).toEqual(
+    lines.map((line) => `use.ts:${line}`),
+  );
+}
 
 describe.each(compilers)("%s", (compiler) => {
   it("is the version that is meant", () => {
@@ -154,15 +169,112 @@ export const b = (event: event) => event.pidd;     // no such member
 EventsBpf.open({ nome: "other" });                 // no such option
 new EventsBpf();                                   // open() makes them
 `;
-    project.write("use.ts", good + bad.slice(1));
-    const errors = await project.check(compiler, ["use.ts"]);
-    const first = good.split("\n").length;
-    const lines = bad
-      .trim()
-      .split("\n")
-      .map((_, index) => first + index);
-    expect([...new Set(errors.map(({ file, line }) => `${file}:${line}`))]).toEqual(
-      lines.map((line) => `use.ts:${line}`),
-    );
+    await expectOnlyBad(compiler, good, bad);
+  });
+
+  it("lets live views be set to all that they take, and to nothing else", async () => {
+    project.write("views.skel.ts", generateSkeleton(fixtureBytes("views"), { name: "views" }));
+    project.write("numbers.skel.ts", generateSkeleton(fixtureBytes("views"), { name: "views", int64: "number" }));
+    // As JavaScript with declarations, as the plugins do.
+    project.write("plain.skel.d.ts", generateDeclarations(fixtureBytes("views"), { name: "views" }));
+    const good = `
+import { type Live, snapshot, typedArray } from "bpfkit";
+import { ViewsBpf as NumbersBpf } from "./numbers.skel.js";
+import plain from "./plain.skel.js";
+import { type config, type counter, type LiveConfig, type LiveCounter, mode, type span, ViewsBpf } from "./views.skel.js";
+const { rodata, data, bss, kconfig } = ViewsBpf.open();
+const numbers = NumbersBpf.open().data;
+const { state } = data;
+
+data.state = { label: "a", first: { span: { to: 1 } } };
+state.first = { packets: 5, span: { from: 1 } };
+state.first = {};
+state.first = new Uint8Array(24);
+state.first.packets = 5;
+export const afterwards: bigint = state.first.packets;
+state.first.packets = 0n;
+state.first.packets += 1n;
+state.first.span = { to: 7n };
+state.first.span.from++;
+state.limit = { burst: 1 };
+state.limit.rate = 5;
+state.rest = [{ packets: 1 }, { span: { from: 1 } }];
+state.rest[0]!.span = { to: 1 };
+state.rest[0]!.bytes = 1;
+state.rest[1] = state.first;
+state.rest[1] = { packets: 1n, bytes: 1n, span: { from: 1, to: 2 } };
+Object.assign(state.rest[1], { packets: 1 });
+state.word = { halves: { to: 1 } };
+state.word.halves = { from: 1 };
+state.range = { from: 1 };
+state.cookie = 5;
+state.label = new Uint8Array(3);
+export const label: string = state.label;
+state.mode = mode.MODE_ON;
+state.strict = true;
+rodata.settings.first = { bytes: 2 };
+rodata.settings.limit = { burst: 2 };
+data.state = rodata.settings;
+data.state = snapshot(rodata.settings);
+state.first = state.rest[0]!;
+bss.unnamed = { times: [1, 2n] };
+bss.unnamed.sent = { packets: 3 };
+bss.unnamed.times = new BigUint64Array(3);
+bss.unnamed.times[0]! += 1n;
+typedArray(bss.unnamed.times, BigUint64Array)[0] = 1n;
+numbers.state.first = { packets: 5n };
+numbers.state.first.packets = 5;
+numbers.state.first.packets += 1;
+numbers.state.first.packets = 5n;
+plain.open().data.state.first = { packets: 5 };
+export const view: Live<config> = state;
+export const plainly: config = snapshot(state);
+
+// What is read, exactly.
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+const equal = <A, B>(_: Equal<A, B>): void => {};
+equal<typeof state, LiveConfig>(true);
+equal<typeof state.first, LiveCounter>(true);
+equal<typeof state.first.packets, bigint>(true);
+equal<typeof state.first.span, Live<span>>(true);
+equal<typeof state.rest, LiveCounter[]>(true);
+equal<typeof state.label, string>(true);
+equal<typeof state.limit.rate, bigint>(true);
+equal<typeof bss.unnamed.times, bigint[]>(true);
+equal<typeof numbers.state.first.packets, number>(true);
+equal<counter["packets"], bigint>(true);
+export const hz: number = kconfig.CONFIG_HZ;
+`;
+    const bad = `
+state.firts = {};                                  // no such member
+state.first = { pakets: 1n };                      // no such member
+state.first = { packets: "1" };                    // bigint
+state.first = { span: { form: 1 } };               // no such member, deeper
+state.first = 5;                                   // a struct
+state.first = undefined;                           // a struct
+state.first = [1n, 2n];                            // a struct
+state.first.packets = "5";                         // bigint
+state.first.pakets = 1n;                           // no such member
+export const five: number = state.first.packets;   // bigint
+state.limit = { bust: 1 };                         // no such member
+state.limit.rate = true;                           // bigint
+state.rest = [{ pakets: 1 }];                      // no such member
+state.rest = { 0: { packets: 1n } };               // an array
+state.rest[0]!.span = { t: 1 };                    // no such member
+state.rest[0] = { packets: 1n };                   // elements: whole values only
+state.word = { hole: 1n };                         // no such member
+state.label = 5;                                   // text
+state.mode = mode.MODE_ONN;                        // no such enumerator
+state.strict = "yes";                              // boolean
+rodata.settings.first = { byte: 2 };               // no such member
+bss.unnamed.sent = { packet: 3 };                  // no such member
+bss.unnamed.times = [true];                        // bigint
+bss.unnamed = { time: [] };                        // no such member
+numbers.state.first.packets = "5";                 // number
+plain.open().data.state.first = { pakets: 5 };     // no such member
+snapshot(kconfig).CONFIG_HZ = 1;                   // read-only
+kconfig.CONFIG_HZ = 100;                           // read-only
+`;
+    await expectOnlyBad(compiler, good, bad);
   });
 });

@@ -112,6 +112,13 @@ const runs: Readonly<Record<string, Run>> = {
       expect(skeleton.bss!.bss_shape).toEqual(skeleton.rodata!.ro_shape);
     },
   },
+  views: {
+    needs: ["syscall_program", "array_mmap"],
+    check: (skeleton) => {
+      runSyscall(skeleton.object, "add_all");
+      expect(skeleton.bss!.sum).toBe(825n);
+    },
+  },
   maps: {
     needs: ["socket_filter", "ringbuf", "syscall_program"],
     check: filter("touch_maps", 1, (skeleton) => expect([...skeleton.maps.flows!]).toHaveLength(1)),
