@@ -75,6 +75,13 @@ export function openDescriptors(): number {
   return readdirSync("/proc/self/fd").length;
 }
 
+/** The same as {@link eventually} without leaving the thread, for those who are in a namespace. */
+export function soon(condition: () => boolean, timeoutMs = 20_000): boolean {
+  const end = performance.now() + timeoutMs;
+  while (!condition()) if (performance.now() > end) return false;
+  return true;
+}
+
 /** Waits until `condition` holds; false when it does not within `timeoutMs`. */
 export async function eventually(condition: () => boolean, timeoutMs = 20_000): Promise<boolean> {
   const end = performance.now() + timeoutMs;

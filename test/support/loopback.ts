@@ -1,12 +1,14 @@
 // Traffic over the loopback device of a network namespace of the caller's own. By bare system calls, which all happen on
 // the thread that is in the namespace: nothing else may run meanwhile, so everything is synchronous.
 
-import { call, struct, text } from "./features/calls.js";
+import { call, ProbeError, struct, text } from "./features/calls.js";
 import { inNewNetwork } from "./features/probes-net.js";
+import { soon } from "./fixtures.js";
 
 const [AF_INET, SOCK_STREAM, SOCK_DGRAM] = [2, 1, 2];
 const [SIOCSIFFLAGS, UP_RUNNING] = [0x8914, 0x41];
 const [SOL_SOCKET, SO_REUSEPORT, SO_RCVTIMEO] = [1, 15, 20];
+const MSG_DONTWAIT = 0x40;
 /** struct timeval: what does not arrive fails its test, instead of keeping the thread for ever. */
 const FIVE_SECONDS = new Uint8Array(BigInt64Array.of(5n, 0n).buffer);
 const LOCALHOST = 0x0100007f;
@@ -19,8 +21,11 @@ export interface Loopback {
   sendDatagram(): void;
   /** Makes a datagram socket with an address, in a reuseport group if a port is given, and tells its port. */
   datagramSocket(port?: number): { readonly fd: number; readonly port: number };
-  /** Sends from a new socket to a port; does not wait. */
-  sendTo(port: number): void;
+  /**
+   * Sends from a new socket to a port, and waits until one of these sockets has it: a busy kernel delivers later, on
+   * another thread, also over the loopback device. Without any it does not wait.
+   */
+  sendTo(port: number, ...receivers: readonly number[]): void;
   /** Makes a connection and returns both ends. */
   connect(): { readonly client: number; readonly server: number };
   /** Writes to one end and reads what arrives at the other. */
@@ -41,9 +46,10 @@ export function withLoopback<T>(body: (network: Loopback) => T): T {
       call("bind", fd, addressOf(port ?? 0), 16);
       return { fd, port: portOf(fd) };
     };
-    const sendTo = (port: number): void => {
+    const sendTo = (port: number, ...receivers: readonly number[]): void => {
       const fd = own(call("socket", AF_INET, SOCK_DGRAM, 0));
       call("sendto", fd, text("hello"), 5, 0, addressOf(port), 16);
+      if (receivers.length > 0 && !soon(() => receivers.some(hasReceived))) throw new Error("the datagram got lost");
     };
     const receive = (fd: number): void => {
       call("setsockopt", fd, SOL_SOCKET, SO_RCVTIMEO, FIVE_SECONDS, 16);
@@ -83,6 +89,17 @@ function addressOf(port: number): Uint8Array {
     [3, "u8", port & 0xff],
     [4, "u32", LOCALHOST],
   ]);
+}
+
+/** Takes what has arrived, if anything has. */
+function hasReceived(socket: number): boolean {
+  try {
+    call("recvfrom", socket, new Uint8Array(64), 64, MSG_DONTWAIT, 0, 0);
+    return true;
+  } catch (error) {
+    if (error instanceof ProbeError && error.message.endsWith(": EAGAIN")) return false;
+    throw error;
+  }
 }
 
 function portOf(socket: number): number {
