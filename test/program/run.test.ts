@@ -70,18 +70,22 @@ kernelDescribe("prog.testRun", { needs: ["array_mmap"] }, () => {
     await withLoaded("runs", only("change_mark"), async (obj) => {
       const program = obj.program("change_mark");
       const data = packet(64);
-      const { duration } = program.testRun({ data, repeat: 10_000 });
-      // A quarter of a second.
-      const repeat = Math.round(250e6 / Math.max(duration, 1));
       let ticks = 0;
       const timer = setInterval(() => ticks++, 5);
       try {
+        // Longer and longer, until timers tick during one call: were the loop held, they never would. How long a run takes
+        // cannot be measured beforehand on a machine that does other things.
+        let repeat = 1 << 12;
+        for (; ticks <= 5 && repeat < 1 << 27; repeat *= 2) {
+          ticks = 0;
+          await program.testRunAsync({ data, repeat });
+        }
+        expect(ticks).toBeGreaterThan(5);
         const running = program.testRunAsync({ data, repeat });
         // What is run was settled by the call.
         data.fill(0);
         program.unload();
         const result = await running;
-        expect(ticks).toBeGreaterThan(5);
         expect(result.data).toEqual(packet(64));
         expect(result.returnValue).toBe(0xffff_ffff);
         expect(result.duration).toBeGreaterThan(0);
