@@ -63,12 +63,19 @@ kernelDescribe("the table of an example", { needs: ["tp_btf", "ringbuf"] }, () =
 kernelDescribe("examples/opensnoop.ts", { needs: ["tracepoint", "ringbuf"] }, () => {
   it("tells files that were opened, and why others were not", async () => {
     await withExample("opensnoop", [], async (example) => {
-      const open = (): Promise<unknown> => bash("exec 5<>/dev/null 6</bpfkit-no-such-file");
-      const opened = await example.until(({ path, comm }) => path === "/dev/null" && comm === "bash", open);
-      expect(opened).toMatchObject({ mode: "rw", uid: process.getuid?.() });
-      expect(opened.result).toBeGreaterThan(2);
-      const failed = await example.until(({ path }) => path === "/bpfkit-no-such-file", open);
-      expect(failed).toMatchObject({ comm: "bash", mode: "r", result: "ENOENT" });
+      // Files that nobody else opens.
+      const folder = mkdtempSync(join(tmpdir(), "bpfkit-opens-"));
+      try {
+        const [there, missing] = [join(folder, "there"), join(folder, "missing")];
+        const open = (): Promise<unknown> => bash(`exec 5<>${there} 6<${missing}`);
+        const opened = await example.until(({ path }) => path === there, open);
+        expect(opened).toMatchObject({ comm: "bash", mode: "rw", uid: process.getuid?.() });
+        expect(opened.result).toBeGreaterThan(2);
+        const failed = await example.until(({ path }) => path === missing, open);
+        expect(failed).toMatchObject({ comm: "bash", mode: "r", result: "ENOENT" });
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
     });
   });
 
@@ -98,8 +105,8 @@ kernelDescribe("examples/tcpconnect.ts", { needs: ["tp_btf", "ringbuf"] }, () =>
         expect(taken).toMatchObject({ address, comm: "bash", outcome: "connected" });
         expect(taken.ms).toBeGreaterThan(0);
         // Nobody listens at this one.
-        const refused = await example.until((row) => row.port === 9, connect(9));
-        expect(refused).toMatchObject({ address, comm: "bash", outcome: "failed" });
+        const refused = await example.until((row) => row.port === 9 && row.address === address, connect(9));
+        expect(refused).toMatchObject({ comm: "bash", outcome: "failed" });
       });
     } finally {
       server.close();
@@ -133,8 +140,12 @@ kernelDescribe("examples/gethostlatency.ts", { needs: ["uprobe", "ringbuf"] }, (
   it("tells names that are looked up, with the time and the result", async () => {
     await withExample("gethostlatency", [], async (example) => {
       const lookUp = (name: string) => () => run("getent", ["ahosts", name]).catch(() => undefined);
-      const found = await example.until(({ host }) => host === "localhost", lookUp("localhost"));
-      expect(found).toMatchObject({ comm: "getent", result: "found" });
+      // Others may look for this machine, too, by other means.
+      const found = await example.until(
+        (row) => row.host === "localhost" && row.comm === "getent",
+        lookUp("localhost"),
+      );
+      expect(found.result).toBe("found");
       expect(found.ms).toBeGreaterThan(0);
       // Numbers only: no name server is asked.
       const failed = await example.until(({ host }) => host === "256.1.2.", lookUp("256.1.2."));
@@ -151,8 +162,14 @@ const python = ["/usr/bin/python3", "/usr/bin/python3.11", "/usr/bin/python3.13"
 kernelDescribe("examples/pyimports.ts", { needs: ["uprobe", "ringbuf"] }, () => {
   it.skipIf(python === undefined || process.arch !== "x64")("tells imports, those in others too", async () => {
     await withExample("pyimports", ["--python", python!], async (example) => {
-      const importIt = (): Promise<unknown> => run(python!, ["-c", "import json"]);
-      const outer = await example.until((row) => row.module === "json", importIt);
+      // Others may import it, too, in other modules.
+      const own = new Set<unknown>();
+      const importIt = (): Promise<unknown> => {
+        const running = run(python!, ["-c", "import json"]);
+        own.add(running.child.pid);
+        return running;
+      };
+      const outer = await example.until((row) => row.module === "json" && own.has(row.pid), importIt);
       expect(outer).toMatchObject({ depth: 0, found: true });
       const inner = example.rows().find((row) => row.module === "  json.decoder" && row.pid === outer.pid);
       expect(inner).toMatchObject({ depth: 1, found: true });
@@ -197,7 +214,8 @@ kernelDescribe("examples/profile.ts", { needs: ["perf_event"] }, () => {
   it("finds functions of the kernel and of the C library", async () => {
     // Copies zeros to nowhere: in the kernel mostly, by read() and write() of the C library.
     const stacks = await stacksOf(spawn("dd", ["if=/dev/zero", "of=/dev/null", "bs=4M"], { stdio: "ignore" }));
-    expect(stacks).toMatch(/^dd;.*\b(read|__read|__libc_read)\b.*;\[k\] .*read\w* \d+$/m);
+    // The function on top may be any that zeros are made with.
+    expect(stacks).toMatch(/^dd;.*\b(read|__read|__libc_read)\b.*;\[k\] \w*read\w*(;.*)? \d+$/m);
     for (const line of stacks.trimEnd().split("\n")) expect(line).toMatch(/^dd;.* \d+$/);
   });
 
@@ -232,13 +250,13 @@ kernelDescribe("examples/xdpcount.ts", { needs: ["veth", "netns", "xdp_link"] },
     "counts by protocol, and leaves the device as it was: $mode",
     async ({ mode }) => {
       // A namespace that stays when the example has ended.
-      const holder = spawn(inNetwork[0]!, [...inNetwork.slice(1), "sleep", "80"]);
+      const holder = spawn(inNetwork[0]!, [...inNetwork.slice(1), "sleep", "300"]);
       const enter = ["nsenter", "--net", `--target=${holder.pid}`];
       const inside = (...command: string[]): string =>
         execFileSync(enter[0]!, [...enter.slice(1), ...command], { encoding: "utf8" });
       try {
-        for (let tries = 0; !inside("ip", "link").includes("v1"); tries++)
-          if (tries > 100) throw new Error("no device");
+        // What the holder does last; before it enters its namespace, this is not seen either.
+        expect(await eventually(() => inside("ip", "-4", "address").includes("10.9.9.1/24"))).toBe(true);
         const send = (): string =>
           inside("/bin/bash", "-c", "for i in 1 2 3; do echo hello > /dev/udp/10.9.9.2/99; done");
         inside("ip", "neighbour", "replace", "10.9.9.2", "lladdr", "02:00:00:00:00:01", "dev", "v0");
@@ -267,10 +285,9 @@ kernelDescribe("examples/cgroupnet.ts", { needs: ["cgroup_link", "array_mmap"] }
       await withExample("cgroupnet", [group, "--interval", "0.2"], async (example) => {
         await bash("exec 5<>/dev/tcp/127.0.0.1/9"); // not in the group
         const send = (): string => runInCgroup(group, "(exec 5<>/dev/tcp/127.0.0.1/9) 2> /dev/null || true");
-        const row = await example.until(({ sentPackets }) => sentPackets !== 0, send);
-        // The request and its refusal, both of which the loopback device carries.
+        // The request and its refusal, both of which the loopback device carries; a row may come between the two.
+        const row = await example.until((each) => each.sentPackets !== 0 && each.receivedPackets !== 0, send);
         expect(row.sentBytes).toBeGreaterThanOrEqual(40 * (row.sentPackets as number));
-        expect(row.receivedPackets).toBeGreaterThan(0);
         expect(queryPrograms({ cgroup: group, hook: "cgroup_inet_egress" }).programs.length).toBe(1);
       });
       expect(queryPrograms({ cgroup: group, hook: "cgroup_inet_egress" }).programs.length).toBe(0);
