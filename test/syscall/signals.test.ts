@@ -9,7 +9,7 @@ import { kernelDescribe } from "../support/needs.js";
 import { scriptArguments } from "../support/script.js";
 
 kernelDescribe("under a CPU profiler", { needs: ["socket_filter", "array_mmap"] }, () => {
-  it("programs still load", { timeout: 120_000 }, () => {
+  it("programs still load", { timeout: 300_000 }, () => {
     const folder = mkdtempSync(join(tmpdir(), "bpfkit-"));
     try {
       // Verifying takes longer than the profiler's interval: without protection every attempt ends with EAGAIN.
