@@ -199,6 +199,19 @@ describe("a source", () => {
   });
 });
 
+/**
+ * Waits until a watched program has printed this, after a change of a file. The watcher learns of the files and of the end
+ * by messages, which take as long as they take: until it has noticed, the file is written again. Each time there is longer
+ * to wait, as the program is begun anew by every change that is noticed.
+ */
+async function shows(output: () => string, what: string, change = (): void => undefined): Promise<void> {
+  for (let wait = 2000; wait < 30_000 && !output().includes(what); wait *= 2) {
+    change();
+    await eventually(() => output().includes(what), wait);
+  }
+  expect(output()).toContain(what);
+}
+
 const clang = process.env.CLANG ?? "clang-19";
 const hasClang = spawnSync(clang, ["--version"]).status === 0;
 const title = "with clang";
@@ -221,18 +234,10 @@ describe.skipIf(!hasClang && process.env.CI === undefined)(hasClang ? title : `$
     project.write("value.h", "#define VALUE wrong\n");
     project.write("value.bpf.c", source);
     const { child, output } = project.watch(text);
-    const shows = async (what: string): Promise<void> => {
-      await eventually(() => output().includes(what), 30_000);
-      expect(output()).toContain(what);
-      // The watcher learns of the files and of the end by messages: let them arrive.
-      await new Promise((done) => setTimeout(done, 500));
-    };
     try {
-      await shows("use of undeclared identifier 'wrong'");
-      project.write("value.h", "#define VALUE 8\n");
-      await shows("value 8");
-      project.write("value.h", "#define VALUE 9\n");
-      await shows("value 9");
+      await shows(output, "use of undeclared identifier 'wrong'");
+      await shows(output, "value 8", () => project.write("value.h", "#define VALUE 8\n"));
+      await shows(output, "value 9", () => project.write("value.h", "#define VALUE 9\n"));
     } finally {
       child.kill();
     }
@@ -247,12 +252,8 @@ it("node --watch starts again when an object changes", async () => {
   try {
     const first = `bytes ${fixtureBytes("minimal").length}`;
     const second = `bytes ${fixtureBytes("globals").length}`;
-    await eventually(() => output().includes(first), 30_000);
-    expect(output()).toContain(first);
-    await new Promise((done) => setTimeout(done, 500));
-    project.addObject("globals", "changing.bpf.o");
-    await eventually(() => output().includes(second), 30_000);
-    expect(output()).toContain(second);
+    await shows(output, first);
+    await shows(output, second, () => project.addObject("globals", "changing.bpf.o"));
   } finally {
     child.kill();
   }
