@@ -3,9 +3,9 @@
 
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, statSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
-import { isAbsolute, join, relative, resolve } from "node:path";
+import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { withLocation } from "../errors.js";
 import { clangFlags, findClang } from "./clang.js";
 import { CompileError } from "./compile-error.js";
@@ -74,7 +74,7 @@ function runClang(clang: string, flags: readonly string[], source: string): Comp
       const sources = includesOf(clang, flags, source);
       throw new CompileError(`${clang} ${how}`, { file: source, output, sources, hint: hintFor(output) });
     }
-    const sources = readRule(readFileSync(rule, "utf8"));
+    const sources = readRule(readFileSync(rule, "utf8")).map((path) => resolve(path));
     return { object: new Uint8Array(readFileSync(object)), sources, warnings: output };
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -92,18 +92,33 @@ function hintFor(output: string): string | undefined {
   return headerHints.find(([pattern]) => pattern.test(output))?.[1];
 }
 
-/** The prerequisites in a rule of make, as absolute paths: words that white space ends, unless a backslash stands before it. */
+/** The prerequisites in a rule of make: words that white space ends, unless a backslash stands before it. */
 function readRule(text: string): string[] {
   const list = text.replaceAll("\\\n", " ").replace(/^object:/, "");
   const words = list.match(/(?:\\[ #]|\S)+/g) ?? [];
-  return words.map((word) => resolve(word.replace(/\\([ #])/g, "$1").replaceAll("$$", () => "$")));
+  return words.map((word) => word.replace(/\\([ #])/g, "$1").replaceAll("$$", () => "$"));
 }
 
-/** What a source that does not compile includes, headers too that are missing: by the preprocessor alone. */
+/**
+ * What a source that does not compile includes, by the preprocessor alone. Of missing headers clang has only the name: they may
+ * come to be beside the source or in a folder of `-I`. When directives are wrong, too, it fails and tells nevertheless.
+ */
 function includesOf(clang: string, flags: readonly string[], source: string): string[] {
   const preprocess = [...flags, "-M", "-MG", "-MT", "object", relative(process.cwd(), source)];
-  const { status, stdout } = spawnSync(clang, preprocess, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
-  return status === 0 ? readRule(stdout) : [source];
+  const { stdout } = spawnSync(clang, preprocess, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+  const folders = [dirname(source), ...includeFolders(flags)];
+  const found = readRule(stdout ?? "").flatMap((path) =>
+    existsSync(path) ? [resolve(path)] : folders.map((folder) => resolve(folder, path)),
+  );
+  return [...new Set([source, ...found])];
+}
+
+function includeFolders(flags: readonly string[]): string[] {
+  return flags.flatMap((flag, index) => {
+    if (!flag.startsWith("-I")) return [];
+    const folder = flag === "-I" ? flags[index + 1] : flag.slice(2);
+    return folder === undefined ? [] : [resolve(folder)];
+  });
 }
 
 /** An object in the cache: it holds as long as all it was made from is what it was. */

@@ -31,13 +31,6 @@ export interface ImportOptions extends CompileOptions {
   readonly declarations?: boolean | undefined;
 }
 
-/** The settings of a folder. */
-export interface Config {
-  readonly options: Omit<ImportOptions, "clang">;
-  /** The package.json that has them; undefined when none has. */
-  readonly file: string | undefined;
-}
-
 const isString = (value: unknown): boolean => typeof value === "string";
 const isList = (value: unknown): boolean => Array.isArray(value) && value.every(isString);
 
@@ -51,12 +44,18 @@ const options: Readonly<Record<keyof ImportOptions, readonly [what: string, fits
   cflags: ["a list of flags", isList],
 };
 
-/** Reads the settings for an object. @throws ArgumentError for an option that does not exist or does not fit */
-export function readConfig(path: string): Config {
+/**
+ * Reads the settings for an object.
+ *
+ * @param watch gets the package.json that has them, or would have them, before it is judged
+ * @throws ArgumentError for an option that does not exist or does not fit
+ */
+export function readConfig(path: string, watch: (file: string) => void): Omit<ImportOptions, "clang"> {
   for (let folder = dirname(path), last = ""; folder !== last; last = folder, folder = dirname(folder)) {
     const file = join(folder, "package.json");
     const text = readText(file);
     if (text === undefined) continue;
+    watch(file);
     // The nearest one is the package that the object belongs to, whether it says anything or not.
     const settings = parse(text)?.bpfkit;
     if (settings === undefined) break;
@@ -64,9 +63,9 @@ export function readConfig(path: string): Config {
     if (Object.hasOwn(settings as object, "clang")) {
       throw new ArgumentError('"bpfkit": which clang there is depends on the machine', { file, hint: "set $CLANG" });
     }
-    return { options: settings as ImportOptions, file };
+    return settings as ImportOptions;
   }
-  return { options: {}, file: undefined };
+  return {};
 }
 
 /** @param file for messages; undefined for options of a plugin */

@@ -4,7 +4,6 @@
 import type { LoadFnOutput, LoadHookContext } from "node:module";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { MessagePort } from "node:worker_threads";
-import { CompileError } from "./compile-error.js";
 import { importable, importObject } from "./module.js";
 
 /** Gets the URLs of the files that a module was made from. */
@@ -31,17 +30,13 @@ export function load<T>(
   if (!url.startsWith("file:")) return next(url, context);
   const { pathname } = new URL(url);
   if (!importable.test(pathname)) return next(url, context);
+  const files = new Set<string>();
   try {
-    const { code, files, warnings } = importObject(fileURLToPath(new URL(pathname, url)));
+    const path = fileURLToPath(new URL(pathname, url));
+    const { code, warnings } = importObject(path, {}, { watch: (file) => files.add(file) });
     if (warnings !== "") process.stderr.write(`${warnings}\n`);
-    reportFiles(files);
     return { format: "module", source: code, shortCircuit: true };
-  } catch (error) {
-    if (error instanceof CompileError) reportFiles(error.sources);
-    throw error;
+  } finally {
+    report([...files].map((file) => pathToFileURL(file).href));
   }
-}
-
-function reportFiles(files: readonly string[]): void {
-  report(files.map((file) => pathToFileURL(file).href));
 }

@@ -1,31 +1,18 @@
-// Objects beside the bundle: what esbuild, Vite and Rolldown (which takes Rollup's plugins) build with `object: "file"` is
-// moved elsewhere without the sources and run from another working directory.
+// Objects beside the bundle: what esbuild, Vite and Rollup or Rolldown build with `object: "file"` is moved elsewhere without the sources and run from another working directory.
 
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
-import { pathToFileURL } from "node:url";
-import { build as esbuild } from "esbuild";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { createViteServer } from "vitest/node";
 import { esbuildPlugin, rollupPlugin, vitePlugin } from "../../src/import/plugin.js";
+import { esbuild, rollup, rollupName, vite } from "./bundlers.js";
 import { ImportingProject, type Outcome } from "./project.js";
-
-type Build = (options: object) => Promise<unknown>;
-/** What Vitest brings along: Vite, and the bundler inside it. */
-let vite: { build: Build };
-let rolldown: { build: Build };
 
 let project: ImportingProject;
 let clang: string;
 const cache = process.env.XDG_CACHE_HOME;
-beforeAll(async () => {
-  const fromVitest = createRequire(resolve("node_modules/vitest/package.json")).resolve("vite/package.json");
-  const fromVite = createRequire(fromVitest).resolve("rolldown/package.json");
-  vite = await import(pathToFileURL(join(fromVitest, "../dist/node/index.js")).href);
-  rolldown = await import(pathToFileURL(join(fromVite, "../dist/index.mjs")).href);
+beforeAll(() => {
   project = new ImportingProject();
   process.env.XDG_CACHE_HOME = project.path("cache");
   // A compiler that knows one object.
@@ -118,7 +105,7 @@ async function expectAsset(name: string): Promise<void> {
 
 const canRequireModules = (process.features as { require_module?: boolean }).require_module === true;
 
-describe("esbuild", () => {
+describe(`esbuild ${esbuild.version}`, () => {
   const options = (more: object = {}) => ({
     absWorkingDir: project.folder,
     entryPoints: { "sub/main": "src/deep/entry.js" },
@@ -134,27 +121,27 @@ describe("esbuild", () => {
   });
 
   it("copies the object beside the bundle", async () => {
-    const { warnings, metafile } = await esbuild(options({ metafile: true }));
+    const { warnings, metafile } = await esbuild.build(options({ metafile: true }));
     expect(warnings).toEqual([]);
     expect(Object.keys(metafile?.outputs ?? {}).sort()[0]).toMatch(/^out\/minimal\.bpf-[A-Z0-9]{8}\.o$/);
     await expectAsset("sub/main.mjs");
   });
 
   it("names it as assetNames says", async () => {
-    await esbuild(options({ assetNames: "bpf/[name]-[hash]", minify: true }));
+    await esbuild.build(options({ assetNames: "bpf/[name]-[hash]", minify: true }));
     expect(readdirSync(project.path("out/bpf"))).toEqual([expect.stringMatching(/^minimal\.bpf-\w{8}\.o$/)]);
     await expectAsset("sub/main.mjs");
   });
 
   it.runIf(canRequireModules)("finds it from a CommonJS bundle, esbuild's default for Node.js", async () => {
-    const { warnings } = await esbuild(options({ format: undefined, outExtension: { ".js": ".cjs" } }));
+    const { warnings } = await esbuild.build(options({ format: undefined, outExtension: { ".js": ".cjs" } }));
     expect(warnings).toEqual([]);
     await expectAsset("sub/main.cjs");
   });
 
   it("finds it from a chunk that entries share, and what was compiled beside it", async () => {
     const entryPoints = { "a/one": "src/deep/entry.js", "b/c/two": "src/deep/both.js" };
-    await esbuild(options({ entryPoints, splitting: true, chunkNames: "shared/chunks/[hash]" }));
+    await esbuild.build(options({ entryPoints, splitting: true, chunkNames: "shared/chunks/[hash]" }));
     const { assets } = move();
     expect(assets.map((asset) => digest(readFileSync(asset))).sort()).toEqual(
       [digestOf("minimal"), digestOf("globals")].sort(),
@@ -165,9 +152,9 @@ describe("esbuild", () => {
   });
 
   it("gives another object another name", async () => {
-    await esbuild(options());
+    await esbuild.build(options());
     project.addObject("globals", "src/deep/minimal.bpf.o");
-    await esbuild(options());
+    await esbuild.build(options());
     expect(readdirSync(project.path("out")).filter((name) => name.endsWith(".o"))).toHaveLength(2);
     move();
     expect((await run(project.path("moved #1%/app/sub/main.mjs"))).out).toBe(globals());
@@ -175,7 +162,7 @@ describe("esbuild", () => {
 
   it("puts nothing out for a skeleton that is not used, or without a bundle", async () => {
     project.write("src/deep/entry.js", 'import Skeleton from "./minimal.bpf.o"; console.log(1);');
-    await esbuild(options());
+    await esbuild.build(options());
     expect(readdirSync(project.path("out"))).toEqual(["sub"]);
     const alone = options({
       bundle: false,
@@ -183,57 +170,54 @@ describe("esbuild", () => {
       entryPoints: ["src/deep/minimal.bpf.o"],
       write: false,
     });
-    const { outputFiles } = await esbuild(alone);
+    const { outputFiles } = await esbuild.build(alone);
     expect(outputFiles?.map(({ text }) => text.includes("object: `"))).toEqual([true]);
   });
 
   it("refuses a publicPath, from which Node.js does not read", async () => {
-    await expect(esbuild(options({ publicPath: "https://example.org/" }))).rejects.toMatchObject({
+    await expect(esbuild.build(options({ publicPath: "https://example.org/" }))).rejects.toMatchObject({
       errors: [{ text: expect.stringMatching(/minimal\.bpf\.o: .*publicPath.*embed the object/s) }],
     });
-    await esbuild(options({ publicPath: "/static", plugins: [esbuildPlugin()] }));
+    await esbuild.build(options({ publicPath: "/static", plugins: [esbuildPlugin()] }));
   });
 
   it("does so by package.json, unless the plugin is told to embed", async () => {
     project.write("src/package.json", JSON.stringify({ type: "module", bpfkit: { object: "file" } }));
-    await esbuild(options({ plugins: [esbuildPlugin({ object: "embed" })] }));
+    await esbuild.build(options({ plugins: [esbuildPlugin({ object: "embed" })] }));
     expect(readdirSync(project.path("out"))).toEqual(["sub"]);
-    await esbuild(options({ plugins: [esbuildPlugin()] }));
+    await esbuild.build(options({ plugins: [esbuildPlugin()] }));
     await expectAsset("sub/main.mjs");
   });
 });
 
-describe("Rollup's plugin in Rolldown", () => {
-  const options = (output: object, input: object = { main: "src/deep/entry.js" }) => ({
-    cwd: project.folder,
+describe(`${rollupName} ${rollup.VERSION}`, () => {
+  const options = (output: object, input: object = { main: project.path("src/deep/entry.js") }) => ({
+    ...(rollupName === "Rolldown" && { platform: "node" }),
     input,
-    platform: "node",
-    external: [/^bpfkit/],
+    external: [/^bpfkit/, /^node:/],
     logLevel: "silent",
     plugins: [rollupPlugin({ object: "file", clang })],
     output: { dir: project.path("out"), ...output },
   });
 
   it("emits the object beside the bundle", async () => {
-    await rolldown.build(options({ format: "es", entryFileNames: "sub/[name].mjs" }));
+    await rollup.build(options({ format: "es", entryFileNames: "sub/[name].mjs" }));
     await expectAsset("sub/main.mjs");
   });
 
   it.runIf(canRequireModules)("finds it from a CommonJS bundle", async () => {
-    await rolldown.build(
-      options({ format: "cjs", entryFileNames: "[name].cjs", assetFileNames: "bpf/[hash][extname]" }),
-    );
+    await rollup.build(options({ format: "cjs", entryFileNames: "[name].cjs", assetFileNames: "bpf/[hash][extname]" }));
     await expectAsset("main.cjs");
   });
 
   it("emits what was compiled beside an object of the same name", async () => {
-    await rolldown.build(options({ entryFileNames: "[name].mjs" }, { main: "src/deep/both.js" }));
+    await rollup.build(options({ entryFileNames: "[name].mjs" }, { main: project.path("src/deep/both.js") }));
     move();
     expect((await run(project.path("moved #1%/app/main.mjs"))).out).toBe(minimal() + globals());
   });
 });
 
-describe("Vite", () => {
+describe(`Vite ${vite.version}`, () => {
   const options = (build: object, more: object = {}) => ({
     root: project.folder,
     base: "/somewhere/",
@@ -281,7 +265,7 @@ describe("Vite", () => {
       "src/deep/served.js",
       'import S from "./minimal.bpf.o"; export default () => Object.keys(S.open().progs);',
     );
-    const server = await createViteServer({
+    const server = await vite.createServer({
       root: project.folder,
       configFile: false,
       logLevel: "silent",
@@ -291,7 +275,7 @@ describe("Vite", () => {
       plugins: [vitePlugin({ object: "file", clang })],
     });
     try {
-      const { default: programs } = await server.ssrLoadModule("/src/deep/served.js");
+      const programs = (await server.ssrLoadModule("/src/deep/served.js")).default as () => string[];
       expect(programs()).toEqual(["count_syscall"]);
       rmSync(project.path("src/deep/minimal.bpf.o"));
       expect(existsSync(project.path("out"))).toBe(false);

@@ -1,16 +1,13 @@
-// Plugins of bundlers: esbuild and Vite for real, Rollup by the calls that it makes.
+// Plugins of bundlers: esbuild for real, Rollup by the calls that it makes. watch.test.ts has all of them for real.
 
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { context, build as esbuild, type Plugin } from "esbuild";
+import { existsSync, readFileSync, renameSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createViteServer } from "vitest/node";
-import { CompileError, esbuildPlugin, rollupPlugin, vitePlugin } from "../../src/import/plugin.js";
+import { CompileError, esbuildPlugin, rollupPlugin } from "../../src/import/plugin.js";
 import { BpfkitError } from "../../src/index.js";
-import { eventually } from "../support/fixtures.js";
+import { esbuild } from "./bundlers.js";
 import { ImportingProject } from "./project.js";
 
 let project: ImportingProject;
-/** A compiler that makes the object whose path the source's second line is, and says that it includes value.h. */
 let clang: string;
 const cache = process.env.XDG_CACHE_HOME;
 beforeAll(() => {
@@ -18,20 +15,7 @@ beforeAll(() => {
   process.env.XDG_CACHE_HOME = project.path("cache");
   project.addObject("minimal");
   project.addObject("globals");
-  clang = project.path("my-clang");
-  const script = `#!/bin/sh
-object= rule= source=
-while [ $# -gt 0 ]; do
-  case $1 in -o) object=$2; shift ;; -MF) rule=$2; shift ;; *.bpf.c) source=$1 ;; esac
-  shift
-done
-name=$(cat '${project.folder}/value.h')
-if [ -z "$object" ]; then echo "object: $source ${project.folder}/value.h"; exit; fi
-[ -e "${project.folder}/$name" ] || { echo "value.h:1:1: error: no $name" >&2; exit 1; }
-cp "${project.folder}/$name" "$object"
-echo "object: $source ${project.folder}/value.h" >"$rule"
-`;
-  writeFileSync(clang, script, { mode: 0o755 });
+  clang = project.addCompiler();
   project.write("value.h", "minimal.bpf.o");
   project.write("source.bpf.c", "the same for ever");
 });
@@ -60,7 +44,7 @@ describe("esbuild", () => {
   });
 
   it("bundles an object, and needs its file no more", async () => {
-    await esbuild(options(entry("minimal.bpf.o")));
+    await esbuild.build(options(entry("minimal.bpf.o")));
     const moved = project.path("moved");
     renameSync(project.path("minimal.bpf.o"), moved);
     try {
@@ -73,83 +57,17 @@ describe("esbuild", () => {
   });
 
   it("leaves an object out that is imported and not used", async () => {
-    const { outputFiles } = await esbuild({
+    const { outputFiles } = await esbuild.build({
       ...options('import Skeleton from "./minimal.bpf.o"; console.log("nothing");'),
       write: false,
     });
-    expect(outputFiles[0]?.text).not.toContain("count_syscall");
+    expect(outputFiles?.[0]?.text).not.toContain("count_syscall");
   });
 
   it("says what is wrong where the import is", async () => {
     project.write("bad.bpf.o", "text");
-    const failure = esbuild(options(entry("bad.bpf.o")));
+    const failure = esbuild.build(options(entry("bad.bpf.o")));
     await expect(failure).rejects.toMatchObject({ errors: [{ text: expect.stringContaining("not an ELF file") }] });
-  });
-
-  it("builds again when a header changes, also one that was wrong", async () => {
-    project.write("value.h", "nothing");
-    const outcomes: string[] = [];
-    const tell: Plugin = {
-      name: "tell",
-      setup: (build) =>
-        build.onEnd(({ errors, outputFiles }) => {
-          const text = outputFiles?.[0]?.text ?? "";
-          outcomes.push(errors[0]?.text ?? (text.includes("copy_globals") ? "globals" : "minimal"));
-        }),
-    };
-    const plugins: Plugin[] = [esbuildPlugin({ clang }), tell];
-    // In one step: esbuild looks at any time, also while a file is empty because it is just being written.
-    const replace = (text: string): void => {
-      project.write("value.h.new", text);
-      renameSync(project.path("value.h.new"), project.path("value.h"));
-    };
-    const watching = await context({ ...options(entry("source.bpf.c")), write: false, plugins });
-    try {
-      await watching.watch();
-      await eventually(() => outcomes.length === 1);
-      expect(outcomes[0]).toMatch(/source\.bpf\.c: \S+ did not compile it\nvalue\.h:1:1: error: no nothing/);
-      replace("minimal.bpf.o");
-      await eventually(() => outcomes.length === 2);
-      replace("globals.bpf.o");
-      await eventually(() => outcomes.length === 3);
-      expect(outcomes.slice(1)).toEqual(["minimal", "globals"]);
-    } finally {
-      await watching.dispose();
-    }
-  });
-});
-
-describe("Vite", () => {
-  it("serves objects, and the new one when a header changes", async () => {
-    project.write("value.h", "minimal.bpf.o");
-    project.write(
-      "entry.js",
-      'import Skeleton from "./source.bpf.c"; export default Object.keys(Skeleton.open().progs);',
-    );
-    const server = await createViteServer({
-      root: project.folder,
-      configFile: false,
-      logLevel: "silent",
-      server: { middlewareMode: true, ws: false, watch: { usePolling: true, interval: 50 } },
-      optimizeDeps: { noDiscovery: true },
-      ssr: { external: ["bpfkit"] },
-      plugins: [vitePlugin({ clang })],
-    });
-    try {
-      const load = async (): Promise<unknown> => (await server.ssrLoadModule("/entry.js")).default;
-      expect(await load()).toEqual(["count_syscall"]);
-      const raw = await server.ssrLoadModule("/value.h?raw");
-      expect(raw.default).toBe("minimal.bpf.o");
-      project.write("value.h", "globals.bpf.o");
-      let programs: unknown;
-      for (let i = 0; i < 100 && JSON.stringify(programs) !== '["copy_globals"]'; i++) {
-        await new Promise((done) => setTimeout(done, 100));
-        programs = await load();
-      }
-      expect(programs).toEqual(["copy_globals"]);
-    } finally {
-      await server.close();
-    }
   });
 });
 
@@ -179,7 +97,7 @@ describe("Rollup", () => {
     const loaded = rollupPlugin({ clang }).load.call(context, source);
     expect(loaded?.code).toContain("export default SourceBpf;");
     expect(loaded?.moduleSideEffects).toBe(false);
-    expect(new Set(context.watched)).toEqual(new Set([source, project.path("value.h")]));
+    expect(new Set(context.watched)).toEqual(new Set([source, project.path("value.h"), project.path("package.json")]));
     expect(context.warnings).toEqual([]);
   });
 

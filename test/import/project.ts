@@ -39,7 +39,7 @@ export class ImportingProject {
     return join(this.folder, file);
   }
 
-  write(file: string, text: string): void {
+  write(file: string, text: string | Uint8Array): void {
     mkdirSync(dirname(this.path(file)), { recursive: true });
     writeFileSync(this.path(file), text);
   }
@@ -47,6 +47,29 @@ export class ImportingProject {
   /** Copies the object of a fixture into the project. */
   addObject(name: string, file = `${name}.bpf.o`): void {
     cpSync(`fixtures/${name}.bpf.o`, this.path(file));
+  }
+
+  /**
+   * A compiler of its own, whose path is returned. It makes of each source the object that value.h names, which all of them
+   * include.
+   */
+  addCompiler(): string {
+    const compiler = this.path("my-clang");
+    const header = this.path("value.h");
+    const script = `#!/bin/sh
+object= rule= source=
+while [ $# -gt 0 ]; do
+  case $1 in -o) object=$2; shift ;; -MF) rule=$2; shift ;; *.bpf.c) source=$1 ;; esac
+  shift
+done
+name=$(cat '${header}' 2>/dev/null)
+if [ -z "$object" ]; then echo "object: $source ${header}"; exit; fi
+[ -f "${this.folder}/$name" ] || { echo "value.h:1:1: error: no $name" >&2; exit 1; }
+cp "${this.folder}/$name" "$object"
+echo "object: $source ${header}" >"$rule"
+`;
+    writeFileSync(compiler, script, { mode: 0o755 });
+    return compiler;
   }
 
   /** The environment of its processes: nothing of the tester's, a cache of its own. */

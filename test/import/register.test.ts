@@ -2,7 +2,10 @@
 
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { compile } from "../../src/import/compile.js";
+import { CompileError } from "../../src/import/compile-error.js";
 import { generateDeclarations } from "../../src/skeleton/index.js";
 import { eventually, fixtureBytes } from "../support/fixtures.js";
 import { ImportingProject } from "./project.js";
@@ -228,6 +231,24 @@ describe.skipIf(!hasClang && process.env.CI === undefined)(hasClang ? title : `$
     project.write("value.bpf.c", source);
     expect(await project.run(text, { CLANG: clang })).toEqual({ status: 0, out: "value 7\n", err: "" });
     expect(readFileSync(project.path("value.bpf.d.c.ts"), "utf8")).toContain("value: number;");
+  });
+
+  it("an error tells the files that may mend it: headers too that are missing, and after wrong directives", () => {
+    const folder = project.path("mend");
+    project.write("mend/include/other.h", "");
+    project.write("mend/wrong.h", '#error "wrong"\n#if 1\n');
+    project.write("mend/a.bpf.c", '#include "wrong.h"\n#include "missing.h"\n#include <other.h>\n');
+    const cflags = [`-I${folder}/include`, "-I", `${folder}/more`];
+    let sources: readonly string[] = [];
+    try {
+      compile(join(folder, "a.bpf.c"), { clang, cflags });
+    } catch (error) {
+      expect(error).toBeInstanceOf(CompileError);
+      sources = (error as CompileError).sources;
+    }
+    expect(sources.map((path) => relative(folder, path)).sort()).toEqual(
+      ["a.bpf.c", "wrong.h", "include/other.h", "missing.h", "include/missing.h", "more/missing.h"].sort(),
+    );
   });
 
   it("node --watch starts again when a header changes, also one that was wrong", async () => {
