@@ -30,12 +30,16 @@ export function load<T>(
   if (!url.startsWith("file:")) return next(url, context);
   const { pathname } = new URL(url);
   if (!importable.test(pathname)) return next(url, context);
+  return { format: "module", source: loadFile(fileURLToPath(new URL(pathname, url))), shortCircuit: true };
+}
+
+/** The text of a module, its files reported. @throws what importObject throws */
+export function loadFile(path: string): string {
   const files = new Set<string>();
   try {
-    const path = fileURLToPath(new URL(pathname, url));
     const { code, warnings } = importObject(path, {}, { watch: (file) => files.add(file) });
     if (warnings !== "") process.stderr.write(`${warnings}\n`);
-    return { format: "module", source: code, shortCircuit: true };
+    return code;
   } finally {
     report([...files].map((file) => pathToFileURL(file).href));
   }

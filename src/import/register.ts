@@ -2,6 +2,7 @@
 
 import * as nodeModule from "node:module";
 import { MessageChannel } from "node:worker_threads";
+import { addRequire } from "./require.js";
 
 /** Newer than the oldest types: hooks in the importing thread, since Node.js 22.15. */
 interface WithSyncHooks {
@@ -28,4 +29,5 @@ if (registerHooks !== undefined) {
     transferList: watcher === undefined ? [] : [port2],
   });
   if (watcher === undefined) port1.close();
+  addRequire(watch);
 }

@@ -7,7 +7,7 @@ import { join, resolve } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { esbuildPlugin, rollupPlugin, vitePlugin } from "../../src/import/plugin.js";
 import { esbuild, rollup, rollupName, vite } from "./bundlers.js";
-import { ImportingProject, type Outcome } from "./project.js";
+import { canRequireModules, ImportingProject, type Outcome } from "./project.js";
 
 let project: ImportingProject;
 let clang: string;
@@ -102,8 +102,6 @@ async function expectAsset(name: string): Promise<void> {
   expect(err).toContain("has to be moved along with it");
   expect(err).toContain("OBJECT_INVALID");
 }
-
-const canRequireModules = (process.features as { require_module?: boolean }).require_module === true;
 
 describe(`esbuild ${esbuild.version}`, () => {
   const options = (more: object = {}) => ({

@@ -7,6 +7,9 @@ import { dirname, join, resolve } from "node:path";
 
 const entries = ["index", "skeleton/index", "syscall/index", "import/register", "import/hooks", "import/plugin"];
 
+/** Whether require() of ES modules is on, as from Node.js 20.19. */
+export const canRequireModules: boolean = (process.features as { require_module?: boolean }).require_module === true;
+
 /** What a process did. */
 export interface Outcome {
   readonly status: number | null;

@@ -2,13 +2,14 @@
 
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import * as nodeModule from "node:module";
 import { join, relative } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { compile } from "../../src/import/compile.js";
 import { CompileError } from "../../src/import/compile-error.js";
 import { generateDeclarations } from "../../src/skeleton/index.js";
 import { eventually, fixtureBytes } from "../support/fixtures.js";
-import { ImportingProject } from "./project.js";
+import { canRequireModules, ImportingProject } from "./project.js";
 
 let project: ImportingProject;
 beforeAll(() => {
@@ -42,6 +43,41 @@ describe("an object", () => {
     await project.run(open("minimal.bpf.o"));
     expect(readFileSync(types, "utf8")).toContain("export declare class MinimalBpf");
     expect(readdirSync(project.folder).filter((file) => file.endsWith(".tmp"))).toEqual([]);
+  });
+
+  it.runIf(canRequireModules)("is the same by require(), from CommonJS too", async () => {
+    project.write(
+      "main.cjs",
+      `const { default: Skeleton, MinimalBpf } = require("./minimal.bpf.o");
+       console.log(Object.keys(Skeleton.open().progs).join(), Skeleton === MinimalBpf);
+       import("./minimal.bpf.o").then((all) => console.log(all.default === Skeleton));`,
+    );
+    expect(await project.run('import "./main.cjs";')).toMatchObject({ status: 0, out: "count_syscall true\ntrue\n" });
+  });
+
+  it("is refused by bpfkit's own errors when it cannot be required", async () => {
+    project.write("bad.bpf.o", "text");
+    project.write("main.cjs", 'require("./bad.bpf.o");');
+    const damaged = await project.run('import "./main.cjs";');
+    expect(damaged.status).toBe(1);
+    if (canRequireModules) expect(damaged.err).toMatch(/ElfError\]?: \S+bad\.bpf\.o, offset 0x0: not an ELF file/);
+    // Hooks in the importing thread come before that question.
+    const without = await project.run('import "./main.cjs";', {}, ["--no-experimental-require-module"]);
+    expect(without.status).toBe(1);
+    expect(without.err).toMatch(
+      "registerHooks" in nodeModule
+        ? /not an ELF file/
+        : /UnsupportedError\]?: \S+bad\.bpf\.o: this Node\.js has no require\(\) for ES modules/,
+    );
+  });
+
+  it("is no other thing that require() may try", async () => {
+    const text = `
+      import { createRequire } from "node:module";
+      const require = createRequire(import.meta.url);
+      console.log(Object.keys(require.extensions).join());
+      try { require("./minimal"); } catch ({ code }) { console.log(code); }`;
+    expect(await project.run(text)).toMatchObject({ status: 0, out: ".js,.json,.node\nMODULE_NOT_FOUND\n" });
   });
 
   it("has the classes of the package that the program imports", async () => {
