@@ -39,7 +39,7 @@ const timeout = 90_000;
 
 kernelDescribe("examples/minimal.ts", { needs: ["tracepoint", "array_mmap"] }, () => {
   it("counts for as long as it is told and cleans up", { timeout }, async () => {
-    const { status, out, err } = await run("minimal", ["--seconds", "3"]);
+    const { status, out, err } = await run("minimal", ["--seconds", "5"]);
     expect(err).toBe("");
     expect(status).toBe(0);
     const counts = [...out.matchAll(/^(\d+) in all, (\d+) by this process$/gm)].map(([, all, own]) => [
@@ -70,7 +70,7 @@ kernelDescribe("examples/minimal.ts", { needs: ["tracepoint", "array_mmap"] }, (
 kernelDescribe("examples/events.ts", { needs: ["tracepoint", "ringbuf"] }, () => {
   for (const args of [[], ["--poll"]]) {
     it(`prints programs that start ${args.join(" ")}`, { timeout }, async () => {
-      const { status, out, err } = await run("events", ["--seconds", "2", ...args], (text) => {
+      const { status, out, err } = await run("events", ["--seconds", "5", ...args], (text) => {
         if (text().includes("waiting") && !text().includes("true")) spawnSync("/bin/true");
       });
       expect(err).toBe("");
