@@ -19,7 +19,7 @@ export {
   type ValueInput,
 } from "./btf/index.js";
 export * from "./errors.js";
-export { RingBuffer, type RingBufferOptions } from "./events/index.js";
+export { PerfBuffer, type PerfBufferOptions, RingBuffer, type RingBufferOptions } from "./events/index.js";
 export type { FeatureName } from "./kernel/index.js";
 export {
   type Anchor,
