@@ -19,7 +19,15 @@ export {
   type ValueInput,
 } from "./btf/index.js";
 export * from "./errors.js";
-export { PerfBuffer, type PerfBufferOptions, RingBuffer, type RingBufferOptions } from "./events/index.js";
+export {
+  PerfBuffer,
+  type PerfBufferOptions,
+  type Reservation,
+  RingBuffer,
+  type RingBufferOptions,
+  UserRingBuffer,
+  type UserRingBufferOptions,
+} from "./events/index.js";
 export type { FeatureName } from "./kernel/index.js";
 export {
   type Anchor,

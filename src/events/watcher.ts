@@ -2,7 +2,7 @@
 // handle has sharp edges (typescript.md 1.7); everything here that looks like too much care answers one of them.
 
 import { StateError, UnsupportedError } from "../errors.js";
-import { Epoll, type FdLike, type PollHandle, pollHandle } from "../syscall/index.js";
+import { Epoll, type EpollInterest, type FdLike, type PollHandle, pollHandle } from "../syscall/index.js";
 
 /** Options of {@link FdWatcher}. */
 export interface FdWatcherOptions {
@@ -62,10 +62,11 @@ export class FdWatcher implements Disposable {
    * Watches a descriptor, which must stay open until it is removed or the watcher is closed.
    *
    * @param token what {@link FdWatcher.ready} reports; u32
+   * @param interest `"drained"`: edge-triggered, the callback has to ask {@link FdWatcher.ready}, or it is called again
    * @throws SystemCallError: EBADF, EEXIST when it is watched already, EPERM for files that are always ready
    */
-  add(fd: FdLike, token = 0): void {
-    this.#epoll.add(fd, token);
+  add(fd: FdLike, token = 0, interest: EpollInterest = "readable"): void {
+    this.#epoll.add(fd, token, interest);
   }
 
   /** Ends watching a descriptor. @throws SystemCallError: ENOENT when it is not watched */

@@ -13,10 +13,23 @@ const EPOLL_CLOEXEC = 0o2000000;
 const EPOLL_CTL_ADD = 1;
 const EPOLL_CTL_DEL = 2;
 const EPOLLIN = 1;
+const EPOLLOUT = 4;
+const EPOLLET = 1 << 31;
+
+const interests = {
+  /** It can be read: told as long as that is so. */
+  readable: EPOLLIN,
+  /** Something was read from it, so that it can be written again: told once each time, and once at the beginning. */
+  drained: EPOLLOUT | EPOLLET,
+} as const;
+
+/** What a descriptor is watched for. */
+export type EpollInterest = keyof typeof interests;
+
 /** How many ready descriptors one wait reports; others come with the next. */
 const MAX_EVENTS = 64;
 
-/** Watches descriptors for being readable, level-triggered. Low level. */
+/** Watches descriptors for being readable or drained. Low level. */
 export class Epoll implements Disposable {
   readonly fd: FileDescriptor;
   readonly #events: DataView;
@@ -38,11 +51,11 @@ export class Epoll implements Disposable {
   /**
    * Begins to watch a descriptor.
    *
-   * @param token given back by {@link wait} when the descriptor is readable; u32
+   * @param token given back by {@link wait} when the descriptor is ready; u32
    * @throws SystemCallError: EBADF, EEXIST when it is watched already, EPERM for files that cannot be watched
    */
-  add(fd: FdLike, token = 0): void {
-    this.#events.setUint32(0, EPOLLIN, true);
+  add(fd: FdLike, token = 0, interest: EpollInterest = "readable"): void {
+    this.#events.setInt32(0, interests[interest], true);
     this.#events.setUint32(this.#dataAt, checkInteger(token, "epoll token", 0, 0xffff_ffff), true);
     this.#events.setUint32(this.#dataAt + 4, 0, true);
     this.#control(EPOLL_CTL_ADD, "EPOLL_CTL_ADD", fd, this.#eventsAddress);
@@ -59,10 +72,10 @@ export class Epoll implements Disposable {
   }
 
   /**
-   * Blocks the thread until a descriptor is readable.
+   * Blocks the thread until a descriptor is ready.
    *
    * @param timeoutMs -1 waits for ever, 0 only looks
-   * @returns the tokens of what is readable: none after the time, or when a signal came
+   * @returns the tokens of what is ready: none after the time, or when a signal came
    * @throws SystemCallError, StateError once closed
    */
   wait(timeoutMs: number): number[] {

@@ -81,7 +81,7 @@ export {
   type Privileges,
   privilegeHint,
 } from "./capabilities.js";
-export { Epoll } from "./epoll.js";
+export { Epoll, type EpollInterest } from "./epoll.js";
 export { Errno, errnoName, errnoNumber, errnoText } from "./errno.js";
 export { errnoOf, type FailureDetails, systemCallError } from "./failure.js";
 export { type FdLike, FileDescriptor, fdNumber } from "./fd.js";
