@@ -2,20 +2,13 @@
 
 import { statSync } from "node:fs";
 import { expect, it } from "vitest";
-import type { BpfObject } from "../../src/index.js";
 import { readFdToEnd } from "../../src/syscall/index.js";
 import { withBpfFs } from "../support/bpffs.js";
 import { withCgroup } from "../support/cgroup.js";
-import { withLoaded } from "../support/fixtures.js";
+import { only, withLoaded } from "../support/fixtures.js";
 import { kernelDescribe, kernelIt } from "../support/needs.js";
 
 const nothing = (): void => undefined;
-/** Loads only these programs. */
-const only =
-  (...names: string[]) =>
-  (obj: BpfObject): void => {
-    for (const program of obj.programs) program.autoload = names.includes(program.name);
-  };
 
 kernelDescribe("iterators", { needs: ["iter", "array_mmap"] }, () => {
   it("attach by their section; every read runs them", async () => {

@@ -3,13 +3,14 @@
 import { expect, it } from "vitest";
 import type { BpfObject } from "../../src/index.js";
 import { PerfSoftware, PerfType, perfEventEnable, perfEventOpen } from "../../src/syscall/index.js";
-import { eventually, withLoaded } from "../support/fixtures.js";
+import { eventually, only, withLoaded } from "../support/fixtures.js";
 import { kernelDescribe, kernelIt } from "../support/needs.js";
 
-const only =
+/** These programs, without the map of sockets, which kernels may lack. */
+const edit =
   (...names: string[]) =>
   (obj: BpfObject): void => {
-    for (const program of obj.programs) program.autoload = names.includes(program.name);
+    only(...names)(obj);
     obj.map("sockets").autocreate = false;
   };
 
@@ -27,7 +28,7 @@ function samplesAfter(obj: BpfObject, milliseconds: number): bigint {
 
 kernelDescribe("perf events", { needs: ["perf_event", "array_mmap"] }, () => {
   it("sample every CPU by frequency, until they are detached", async () => {
-    await withLoaded("hooks", only("on_sample"), async (obj) => {
+    await withLoaded("hooks", edit("on_sample"), async (obj) => {
       const link = obj.program("on_sample").attachPerfEvent({ event: "cpu-clock", frequency: 500 });
       expect(await eventually(() => samplesAfter(obj, 20) > 5n)).toBe(true);
       link.close();
@@ -38,7 +39,7 @@ kernelDescribe("perf events", { needs: ["perf_event", "array_mmap"] }, () => {
   });
 
   it("sample one process on one CPU by period", async () => {
-    await withLoaded("hooks", only("on_sample"), async (obj) => {
+    await withLoaded("hooks", edit("on_sample"), async (obj) => {
       const spec = { event: "page-faults", period: 1, pid: 0 } as const;
       const link = obj.program("on_sample").attachPerfEvent(spec);
       expect(link.target).toBe("perf event page-faults");
@@ -54,7 +55,7 @@ kernelDescribe("perf events", { needs: ["perf_event", "array_mmap"] }, () => {
     "are those of a descriptor that the user opened; the cookie arrives",
     { needs: ["perf_link", "bpf_cookie"] },
     async () => {
-      await withLoaded("hooks", only("on_sample_cookie"), async (obj) => {
+      await withLoaded("hooks", edit("on_sample_cookie"), async (obj) => {
         using event = perfEventOpen({
           type: PerfType.SOFTWARE,
           config: PerfSoftware.TASK_CLOCK,
@@ -82,7 +83,7 @@ kernelDescribe("perf events", { needs: ["perf_event", "array_mmap"] }, () => {
   );
 
   it("can be attached without a kernel link, which takes no cookie", async () => {
-    await withLoaded("hooks", only("on_sample"), async (obj) => {
+    await withLoaded("hooks", edit("on_sample"), async (obj) => {
       const program = obj.program("on_sample");
       const spec = { event: "cpu-clock", frequency: 500 } as const;
       expect(() => program.attachPerfEvent(spec, { ioctl: true, cookie: 1n })).toThrow("get no cookie");
@@ -97,7 +98,7 @@ kernelDescribe("perf events", { needs: ["perf_event", "array_mmap"] }, () => {
   });
 
   it("refuse what cannot be sampled", async () => {
-    await withLoaded("hooks", only("on_sample"), (obj) => {
+    await withLoaded("hooks", edit("on_sample"), (obj) => {
       const program = obj.program("on_sample");
       expect(() => program.attachPerfEvent({ event: "cpu-clock" })).toThrow("either frequency or period");
       expect(() => program.attachPerfEvent({ event: "clock" as "cpu-clock", frequency: 1 })).toThrow(
