@@ -26,6 +26,9 @@ interface HintRule {
 const CLOSED_TO_USERS =
   "the map is frozen, or it was created or opened for one direction only (BPF_F_RDONLY, BPF_F_WRONLY)";
 
+/** What the descriptor of a perf event is called. */
+export const PERF_EVENT = "perf event";
+
 /** The first rule that fits gives the hint. */
 const hints: readonly HintRule[] = [
   {
@@ -65,6 +68,14 @@ const hints: readonly HintRule[] = [
     hint: ({ needs = ["CAP_BPF"] }) => privilegeHint(needs, { otherwise: CLOSED_TO_USERS }),
   },
   { errno: [Errno.EPERM], operation: /^bpf\(/, hint: ({ needs = ["CAP_BPF"] }) => privilegeHint(needs) },
+  {
+    errno: [Errno.EPERM],
+    operation: /^mmap/,
+    hint: ({ about }) =>
+      about === PERF_EVENT
+        ? "that is more memory than may be locked: ask for fewer pages, raise kernel.perf_event_mlock_kb, or grant CAP_IPC_LOCK"
+        : CLOSED_TO_USERS,
+  },
   {
     errno: [Errno.EPERM],
     operation: /^(fsopen|fsconfig|fsmount|mount)/,

@@ -1,7 +1,7 @@
 // Perf events, the carriers of tracepoint, kprobe and uprobe programs before and beside links.
 
 import { Attr, checkInteger, layout } from "./attr.js";
-import { check } from "./failure.js";
+import { check, PERF_EVENT } from "./failure.js";
 import { type FdLike, FileDescriptor, fdNumber } from "./fd.js";
 import { ffi } from "./ffi.js";
 import { alive, cString } from "./memory.js";
@@ -99,7 +99,7 @@ export function perfEventOpen(options: PerfEventOptions): FileDescriptor {
       : new Attr("perf_event_open", perfEventLayout, { ...common, config1 });
   const { syscall, numbers } = ffi();
   const result = alive(attr, () => syscall(numbers.perf_event_open, attr.address, pid, cpu, -1, PERF_FLAG_FD_CLOEXEC));
-  return new FileDescriptor(check(result, "perf_event_open", { needs: ["CAP_PERFMON"] }), "perf event");
+  return new FileDescriptor(check(result, "perf_event_open", { needs: ["CAP_PERFMON"] }), PERF_EVENT);
 }
 
 function perfIoctl(event: FdLike, request: keyof typeof ioctls, argument: number): void {

@@ -137,6 +137,8 @@ describe("errno", () => {
       "map m: bpf(BPF_MAP_UPDATE_ELEM) failed: E2BIG, Argument list too long (the map is full, or the index lies beyond its end)",
     );
     expect(systemCallError("x", Errno.EPERM).hint).toBeUndefined();
+    expect(systemCallError("mmap", Errno.EPERM, { about: "perf event" }).hint).toContain("ask for fewer pages");
+    expect(systemCallError("mmap", Errno.EPERM, { about: "map m" }).hint).toContain("the map is frozen");
     expect(systemCallError("x", Errno.EMFILE, { hint: "mine", code: "ATTACH" })).toMatchObject({
       hint: "mine",
       code: "ATTACH",
