@@ -19,8 +19,11 @@ export interface EventSource<T> {
   readonly map: string;
   /** What becomes readable when events arrive. */
   readonly fds: readonly FdLike[];
-  /** Whether events wait that a watched descriptor need not tell of again. */
-  readonly waiting: boolean;
+  /**
+   * Whether events wait. Only of sources whose descriptors tell of new events, not of those that wait: whoever asks a perf
+   * event first is told, and beginning to watch is asking (`perf_poll` in the kernel).
+   */
+  readonly waiting?: () => boolean;
   /** Gives up to `limit` events to `receive` and returns how many; an event is delivered once, though `receive` throws. */
   drain(limit: number, receive: Receive<T>): number;
   /** Gives memory and descriptors up. */
@@ -132,7 +135,7 @@ export abstract class EventReader<T, Origin extends readonly number[] = []> impl
       release();
     };
     this.#wake = drain;
-    this.#watcher.start();
+    this.#watch();
     if (this.#isWaiting()) setImmediate(drain);
     return off;
   }
@@ -202,7 +205,7 @@ export abstract class EventReader<T, Origin extends readonly number[] = []> impl
   }
 
   #isWaiting(): boolean {
-    return this.#backlog.next < this.#backlog.events.length || this.#source.waiting;
+    return this.#backlog.next < this.#backlog.events.length || this.#source.waiting?.() === true;
   }
 
   /** The backlog, filled up to `limit` events. What was decoded before a faulty record stays in it. */
@@ -250,7 +253,24 @@ export abstract class EventReader<T, Origin extends readonly number[] = []> impl
         this.#watcher.stop();
         resolve();
       };
-      this.#watcher.start();
+      this.#watch();
+    });
+  }
+
+  #watch(): void {
+    this.#watcher.start();
+    if (this.#source.waiting !== undefined) this.#look(2);
+  }
+
+  /**
+   * Looks after the event loop has begun to watch, which it does when it next waits: not before the first of these turns
+   * where this is called while it handles what it waited for, but before the second one.
+   */
+  #look(turns: number): void {
+    setImmediate(() => {
+      if (this.#closed) return;
+      if (this.#source.waiting?.() === true) this.#wake?.();
+      else if (turns > 1) this.#look(turns - 1);
     });
   }
 

@@ -76,9 +76,7 @@ export class PerfBuffer<T = BtfValue> extends EventReader<T, [cpu: number]> {
       what: "perf buffer",
       map: map.name,
       fds: cpus.fds,
-      get waiting() {
-        return cpus.available > 0;
-      },
+      waiting: () => cpus.available > 0,
       drain: (limit, receive) =>
         cpus.drain(limit, (cpu) => (bytes, view, offset, length) => receive(decode(bytes, view, offset, length), cpu)),
       close: () => cpus.close(),

@@ -42,8 +42,6 @@ export class RingBuffer<T = BtfValue> extends EventReader<T> {
       what: "ring buffer",
       map: map.name,
       fds: [fd],
-      // The descriptor is readable as long as anything waits.
-      waiting: false,
       drain(limit, receive) {
         const handle: RecordHandler = (offset, length) => receive(decode(bytes, view, offset, length));
         return memory.drain(limit, handle);

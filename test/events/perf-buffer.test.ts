@@ -1,5 +1,6 @@
 // Perf buffers: events of every CPU, read in every way there is.
 
+import { readFile } from "node:fs";
 import { expect, it } from "vitest";
 import { BpfObject, PerfBuffer, type PerfBufferOptions, StateError } from "../../src/index.js";
 import { onlineCpus } from "../../src/syscall/index.js";
@@ -89,6 +90,36 @@ kernelDescribe("a perf buffer", { needs: ["array_mmap"] }, () => {
       expect(numbers(buffer.consume())).toEqual([7n]);
       expect(seen).toEqual(upTo(7));
       expect(cpusSeen).toEqual([last, last, 0, 0]);
+    });
+  });
+
+  /** Turns of the event loop: what they begin in, and what they go on after. */
+  const turns: Readonly<Record<string, (then: () => void) => unknown>> = {
+    "at once": (then) => then(),
+    "a promise": (then) => Promise.resolve().then(then),
+    "an immediate": (then) => setImmediate(then),
+    "a timer": (then) => setTimeout(then, 1),
+    "a file": (then) => readFile("/dev/null", then),
+  };
+
+  it.each(Object.keys(turns))("sees what is written before the event loop watches: begun in %s", async (begun) => {
+    await withBuffer({}, async (buffer, obj) => {
+      let written = 0n;
+      for (const after of Object.values(turns)) {
+        await new Promise<void>((resolve) => turns[begun]!(resolve));
+        const iteration = buffer.events();
+        const next = iteration.next();
+        after(() => emit(obj, 1, { cpu: last }));
+        expect((await next).value?.number).toBe(written++);
+        await iteration.return();
+        await new Promise<void>((resolve) => turns[begun]!(resolve));
+        const seen: bigint[] = [];
+        const off = buffer.on(({ number }) => seen.push(number));
+        after(() => emit(obj, 1, { cpu: 0 }));
+        expect(await eventually(() => seen.length > 0)).toBe(true);
+        expect(seen).toEqual([written++]);
+        off();
+      }
     });
   });
 
