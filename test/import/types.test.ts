@@ -51,7 +51,8 @@ beforeAll(() => {
 });
 afterAll(() => project.remove());
 
-describe.each(compilers)("%s", (compiler) => {
+// A compiler takes some seconds on a free machine, and more than a minute on a busy one.
+describe.each(compilers)("%s", { timeout: 300_000 }, (compiler) => {
   const options = { allowArbitraryExtensions: true };
 
   it(`${compilerVersion(compiler)} accepts what is right`, async () => {

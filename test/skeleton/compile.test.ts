@@ -60,7 +60,8 @@ async function expectOnlyBad(compiler: Compiler, good: string, bad: string): Pro
   );
 }
 
-describe.each(compilers)("%s", (compiler) => {
+// A compiler takes some seconds on a free machine, and more than a minute on a busy one.
+describe.each(compilers)("%s", { timeout: 300_000 }, (compiler) => {
   it("is the version that is meant", () => {
     expect(compilerVersion(compiler)).toMatch(compiler === "typescript" ? /^7\./ : /^5\.4\./);
   });

@@ -106,7 +106,7 @@ async function check(...files: readonly { readonly file: string; readonly count:
   return files.reduce((sum, { count }) => sum + count, 0);
 }
 
-describe("generated types and decoded values agree", () => {
+describe("generated types and decoded values agree", { timeout: 300_000 }, () => {
   it("for every type of every fixture", async () => {
     const files: { file: string; count: number }[] = [];
     for (const name of fixtureNames()) {
