@@ -16,6 +16,9 @@ let clang: string;
 let outcome = "";
 let close: () => Promise<unknown> = async () => {};
 
+/** Watchers share a machine with other tests; in CI a second try, which vitest tells. */
+const patience = { timeout: 300_000, retry: process.env.CI === undefined ? 0 : 1 };
+
 const cache = process.env.XDG_CACHE_HOME;
 beforeAll(() => {
   project = new ImportingProject();
@@ -116,7 +119,7 @@ const assets = (): string[] =>
 
 function runBundle(): Promise<string> {
   // Objects that were in the bundle would be found there without these.
-  expect(assets()).not.toEqual([]);
+  if (assets().length === 0) return Promise.resolve("no object is beside the bundle");
   return new Promise((done) => {
     const args = [project.path("out/main.mjs")];
     const options = { cwd: "/", env: project.environment(), timeout: 60_000 };
@@ -136,7 +139,7 @@ function follow(watcher: RollupWatcher): void {
   close = () => watcher.close();
 }
 
-it(`esbuild ${esbuild.version} builds again`, async () => {
+it(`esbuild ${esbuild.version} builds again`, patience, async () => {
   const tell = tellEsbuild(async ({ errors }) => {
     outcome = errors.length > 0 ? errors.map((error) => error.text).join("\n") : await runBundle();
   });
@@ -157,7 +160,7 @@ it(`esbuild ${esbuild.version} builds again`, async () => {
   await expectRebuilds();
 });
 
-it(`${rollupName} ${rollup.VERSION} builds again`, async () => {
+it(`${rollupName} ${rollup.VERSION} builds again`, patience, async () => {
   follow(
     rollup.watch({
       ...(rollupName === "Rolldown" && { platform: "node" }),
@@ -171,7 +174,7 @@ it(`${rollupName} ${rollup.VERSION} builds again`, async () => {
   await expectRebuilds();
 });
 
-it(`Vite ${vite.version} builds again`, async () => {
+it(`Vite ${vite.version} builds again`, patience, async () => {
   const rollupOptions = { output: { entryFileNames: "[name].mjs" } };
   const watcher = await vite.build({
     root: project.folder,
@@ -184,7 +187,7 @@ it(`Vite ${vite.version} builds again`, async () => {
   await expectRebuilds();
 });
 
-it(`Vite ${vite.version} serves what is new`, async () => {
+it(`Vite ${vite.version} serves what is new`, patience, async () => {
   const server = await vite.createServer({
     root: project.folder,
     configFile: false,
