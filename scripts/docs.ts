@@ -1,8 +1,9 @@
-// Writes the generated parts of README.md: the tables of error codes and of kernel features. `--check` only compares (for CI and tests).
+// Writes the generated parts of README.md: the tables of error codes and of kernel features, the tried bundlers. `--check` only compares (for CI and tests).
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { errorCodes } from "../src/errors.js";
 import { features } from "../src/index.js";
+import { bundlerSets } from "../test/import/bundler-versions.js";
 
 /** The generated parts by name; each stands between `<!-- NAME:begin … -->` and `<!-- NAME:end -->`. */
 const parts: Readonly<Record<string, () => string>> = {
@@ -18,6 +19,15 @@ const parts: Readonly<Record<string, () => string>> = {
       "|---|---|---|",
       ...features.list.map(({ name, what, since }) => `| \`${name}\` | ${what} | ${since} |`),
     ].join("\n"),
+  bundlers: () =>
+    `The plugins are tried with esbuild ${versions("esbuild")}, Rollup ${versions("rollup")}, Rolldown 1, and Vite ${versions("vite")},
+also in watch mode (\`npm run test:bundlers\`).`,
+};
+
+/** "5, 6 and 7" */
+const versions = (name: "esbuild" | "rollup" | "vite"): string => {
+  const all = [...new Set(bundlerSets.map((set) => set[name]))];
+  return [all.slice(0, -1).join(", "), all.at(-1)].filter(Boolean).join(" and ");
 };
 
 /** The text with all generated parts made anew. */

@@ -83,7 +83,7 @@ async function change(make: () => void, expected: string | RegExp): Promise<void
   else expect(outcome).toMatch(expected);
 }
 
-async function expectRebuilds(): Promise<void> {
+async function expectRebuilds({ isServer = false } = {}): Promise<void> {
   const header = (name: string) => () => project.write("value.h", name);
   await change(() => {}, /error: no nothing/);
   await change(header("minimal.bpf.o"), text("first", "minimal", "globals"));
@@ -108,7 +108,8 @@ async function expectRebuilds(): Promise<void> {
   // An object that is none, or gone.
   await change(() => project.write("src/object.bpf.o", "text"), /object\.bpf\.o\b.*: not an ELF file/);
   await change(() => replaceObject("minimal"), text("first", "globals", "minimal"));
-  await change(() => rmSync(project.path("src/object.bpf.o"), { force: true }), /object\.bpf\.o/);
+  // Vite's server leaves what it cannot find as it is, and does not look again in a module that it has.
+  if (!isServer) await change(() => rmSync(project.path("src/object.bpf.o"), { force: true }), /object\.bpf\.o/);
   await change(() => replaceObject("globals"), text("first", "globals", "globals"));
   // Another module alone.
   await change(() => project.write("src/show.js", show("last")), text("last", "globals", "globals"));
@@ -213,7 +214,7 @@ it(`Vite ${vite.version} serves what is new`, patience, async () => {
     await asking;
     await server.close();
   };
-  await expectRebuilds();
+  await expectRebuilds({ isServer: true });
   expect(await server.ssrLoadModule("/value.h?raw")).toMatchObject({ default: "globals.bpf.o" });
   expect(existsSync(project.path("out"))).toBe(false);
 });
