@@ -1,5 +1,6 @@
 // The plugin of Rollup, which Rolldown takes as it is and Vite's plugin builds on.
 
+import { isAbsolute } from "node:path";
 import { importable, importObject, type PlaceObject } from "./module.js";
 import { type PluginOptions, pluginOptions } from "./plugin-options.js";
 
@@ -51,10 +52,10 @@ export function rollupPlugin(options: PluginOptions = {}): RollupPlugin {
 /** Queries that name another form of the file, which is for others to give. */
 const otherForm = /[?&](?:raw|url|inline|worker|sharedworker)(?:[&=]|$)/;
 
-/** The path of an id that is imported as a skeleton. */
+/** The path of an id that is imported as a skeleton. What is not absolute the bundler has not found, and says so itself. */
 export function pathOf(id: string): string | undefined {
   const [path = ""] = id.split("?", 1);
-  return importable.test(path) && !otherForm.test(id) ? path : undefined;
+  return importable.test(path) && isAbsolute(path) && !otherForm.test(id) ? path : undefined;
 }
 
 /** How an object is loaded. */

@@ -122,6 +122,11 @@ describe("Rollup", () => {
     for (const id of ["/x/a.o", "/x/bpf.c", "/x/a.bpf.o?raw", "/x/a.bpf.o?url", "\0virtual.bpf.js", "/x/a.bpf.o.js"]) {
       expect(load.call(calls(), id)).toBeUndefined();
     }
+    // What was not found beside the importer must not be taken from the folder that the bundler was started in.
+    for (const id of ["./fixtures/minimal.bpf.o", "fixtures/minimal.bpf.o"]) {
+      expect(existsSync(id)).toBe(true);
+      expect(load.call(calls(), id)).toBeUndefined();
+    }
     const path = `${project.path("minimal.bpf.o")}?import&t=1`;
     expect(load.call(calls(), path)?.code).toContain("export default MinimalBpf;");
   });
