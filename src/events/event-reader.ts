@@ -8,8 +8,8 @@ import { FdWatcher } from "./watcher.js";
 /** Receives an event, and what its buffer knows of where it comes from: nothing, or the CPU. */
 export type EventHandler<T, Origin extends readonly number[]> = (event: T, ...origin: Origin) => void;
 
-/** How handlers are called in here: the CPU is there when the source has one. */
-type Receive<T> = (event: T, cpu?: number) => void;
+/** Receives an event, with the CPU when the source has one, and tells whether it takes more. */
+type Receive<T> = (event: T, cpu?: number) => boolean;
 
 /** What a reader takes its events from. */
 export interface EventSource<T> {
@@ -17,6 +17,8 @@ export interface EventSource<T> {
   readonly what: string;
   /** The map's name. */
   readonly map: string;
+  /** Events have a CPU. */
+  readonly perCpu: boolean;
   /** What becomes readable when events arrive. */
   readonly fds: readonly FdLike[];
   /**
@@ -24,7 +26,10 @@ export interface EventSource<T> {
    * event first is told, and beginning to watch is asking (`perf_poll` in the kernel).
    */
   readonly waiting?: () => boolean;
-  /** Gives up to `limit` events to `receive` and returns how many; an event is delivered once, though `receive` throws. */
+  /**
+   * Gives up to `limit` events to `receive`, as long as it takes more, and returns how many. An event is delivered once,
+   * though `receive` throws.
+   */
   drain(limit: number, receive: Receive<T>): number;
   /** Gives memory and descriptors up. */
   close(): void;
@@ -45,6 +50,8 @@ interface Backlog<T> {
   /** How many of them were delivered. */
   next: number;
 }
+
+const always = (): boolean => true;
 
 const emptyBacklog = <T>(): Backlog<T> => ({ events: [], cpus: [], next: 0 });
 
@@ -118,11 +125,13 @@ export abstract class EventReader<T, Origin extends readonly number[] = []> impl
   on(handler: EventHandler<T, Origin>): () => void {
     const release = this.#claim("on()");
     let active = true;
+    const isActive = (): boolean => active;
+    const receive = this.#receiverOf(handler, isActive);
     const drain = (): void => {
       if (!active || this.#closed) return;
       let more = true;
       try {
-        more = this.#deliver(handler as unknown as Receive<T>, LOT, performance.now() + LOT_TIME);
+        more = this.#deliver(receive, isActive, LOT, performance.now() + LOT_TIME);
       } finally {
         if (more && active) setImmediate(drain);
       }
@@ -174,13 +183,9 @@ export abstract class EventReader<T, Origin extends readonly number[] = []> impl
       this.#backlog = emptyBacklog();
       return events;
     }
-    const receive = handler as unknown as Receive<T>;
     let count = 0;
-    const counting = (event: T, cpu?: number): void => {
-      count++;
-      call(receive, event, cpu);
-    };
-    this.#deliver(counting, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
+    const counts = (): boolean => ++count > 0;
+    this.#deliver(this.#receiverOf(handler, counts), always, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
     return count;
   }
 
@@ -221,29 +226,48 @@ export abstract class EventReader<T, Origin extends readonly number[] = []> impl
       this.#source.drain(left, (event, cpu) => {
         events.push(event);
         if (cpu !== undefined) cpus.push(cpu);
+        return true;
       });
     }
     return this.#backlog;
   }
 
-  /** Gives events to `receive` until none is left (false) or a bound is reached (true). */
-  #deliver(receive: Receive<T>, limit: number, deadline: number): boolean {
+  /**
+   * Gives events to `receive` until none is left or it takes no more (false), or a bound is reached (true).
+   *
+   * @param takesMore whether it does
+   */
+  #deliver(receive: Receive<T>, takesMore: () => boolean, limit: number, deadline: number): boolean {
     let left = limit;
     const backlog = this.#backlog;
     while (backlog.next < backlog.events.length) {
       if (left-- <= 0) return true;
       const index = backlog.next++;
-      call(receive, backlog.events[index]!, backlog.cpus[index]);
-      if (this.#closed) return false;
+      if (!receive(backlog.events[index]!, backlog.cpus[index]) || this.#closed) return false;
     }
     const lot = deadline === Number.POSITIVE_INFINITY ? left : EVENTS_A_LOOK;
     while (left > 0) {
       const count = this.#source.drain(Math.min(lot, left), receive);
-      if (count === 0) return false;
+      if (count === 0 || !takesMore()) return false;
       left -= count;
       if (performance.now() > deadline) return true;
     }
     return true;
+  }
+
+  /** Calls a handler, without a second argument where there is no CPU: `console.log` would print it. */
+  #receiverOf(handler: EventHandler<T, Origin>, takesMore: () => boolean): Receive<T> {
+    const call = handler as unknown as (event: T, cpu?: number) => void;
+    if (!this.#source.perCpu) {
+      return (event) => {
+        call(event);
+        return takesMore();
+      };
+    }
+    return (event, cpu) => {
+      call(event, cpu);
+      return takesMore();
+    };
   }
 
   #readable(): Promise<void> {
@@ -285,10 +309,4 @@ export abstract class EventReader<T, Origin extends readonly number[] = []> impl
       this.#reader = undefined;
     };
   }
-}
-
-/** Without a second argument where there is no CPU: `console.log` as handler would print it. */
-function call<T>(receive: Receive<T>, event: T, cpu: number | undefined): void {
-  if (cpu === undefined) receive(event);
-  else receive(event, cpu);
 }

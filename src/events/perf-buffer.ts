@@ -18,7 +18,7 @@ import {
 } from "../syscall/index.js";
 import { EventReader } from "./event-reader.js";
 import { type EventTypeOptions, eventDecoder } from "./event-type.js";
-import { PerfMemory } from "./perf-memory.js";
+import { PerfMemory, type SampleHandler } from "./perf-memory.js";
 
 /** Options of {@link PerfBuffer}. libbpf: `struct perf_buffer_opts` and the arguments of `perf_buffer__new`. */
 export interface PerfBufferOptions extends EventTypeOptions {
@@ -75,10 +75,11 @@ export class PerfBuffer<T = BtfValue> extends EventReader<T, [cpu: number]> {
     super({
       what: "perf buffer",
       map: map.name,
+      perCpu: true,
       fds: cpus.fds,
       waiting: () => cpus.available > 0,
       drain: (limit, receive) =>
-        cpus.drain(limit, (cpu) => (bytes, view, offset, length) => receive(decode(bytes, view, offset, length), cpu)),
+        cpus.drain(limit, (cpu, bytes, view, offset, length) => receive(decode(bytes, view, offset, length), cpu)),
       close: () => cpus.close(),
     });
     this.#cpus = cpus;
@@ -101,7 +102,8 @@ export class PerfBuffer<T = BtfValue> extends EventReader<T, [cpu: number]> {
   }
 }
 
-type MakeHandler = (cpu: number) => Parameters<PerfMemory["drain"]>[1];
+/** Receives a sample of a CPU. */
+type CpuSampleHandler = (cpu: number, ...sample: Parameters<SampleHandler>) => boolean;
 
 /** The buffers of all CPUs, and the map that programs find them by. */
 class CpuBuffers {
@@ -165,12 +167,17 @@ class CpuBuffers {
     return this.#buffers.reduce((sum, { memory }) => sum + memory.available, 0);
   }
 
-  drain(limit: number, handlerOf: MakeHandler): number {
+  drain(limit: number, handle: CpuSampleHandler): number {
     const count = this.#buffers.length;
     let left = limit;
-    for (let i = 0; i < count && left > 0; i++) {
+    let takesMore = true;
+    for (let i = 0; i < count && left > 0 && takesMore; i++) {
       const { cpu, memory } = this.#buffers[(this.#first + i) % count]!;
-      left -= memory.drain(left, handlerOf(cpu), (lost) => {
+      const ofCpu: SampleHandler = (bytes, view, offset, length) => {
+        takesMore = handle(cpu, bytes, view, offset, length);
+        return takesMore;
+      };
+      left -= memory.drain(left, ofCpu, (lost) => {
         this.lost += lost;
         this.#onLost?.(lost, cpu);
       });

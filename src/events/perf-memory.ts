@@ -21,8 +21,8 @@ const PERF_RECORD_SAMPLE = 9;
 const LOST_AT = HEADER_SIZE + 8;
 const RAW_AT = HEADER_SIZE + 4;
 
-/** Receives one sample: `length` bytes at `offset` of both views, which are of the same memory. */
-export type SampleHandler = (bytes: Uint8Array, view: DataView, offset: number, length: number) => void;
+/** Receives one sample: `length` bytes at `offset` of both views, which are of the same memory. True for more. */
+export type SampleHandler = (bytes: Uint8Array, view: DataView, offset: number, length: number) => boolean;
 
 /** Maps the buffer of a perf event and walks its records. */
 export class PerfMemory {
@@ -103,7 +103,8 @@ export class PerfMemory {
             const length = size < RAW_AT ? size : view.getUint32(at + HEADER_SIZE, true);
             if (length > size - RAW_AT) throw damaged(offset, size);
             count++;
-            handle(wraps ? this.#joined : this.#bytes, view, at + RAW_AT, length);
+            const bytes = wraps ? this.#joined : this.#bytes;
+            if (!handle(bytes, view, at + RAW_AT, length)) return count;
           } else if (type === PERF_RECORD_LOST && size >= LOST_AT + 8) {
             onLost(Number(view.getBigUint64(at + LOST_AT, true)));
           }

@@ -41,6 +41,7 @@ export class RingBuffer<T = BtfValue> extends EventReader<T> {
     super({
       what: "ring buffer",
       map: map.name,
+      perCpu: false,
       fds: [fd],
       drain(limit, receive) {
         const handle: RecordHandler = (offset, length) => receive(decode(bytes, view, offset, length));

@@ -15,8 +15,8 @@ const isBusy = (header: number): boolean => header < 0;
 const DISCARD = 0x40000000;
 const LENGTH = 0x3fffffff;
 
-/** Receives one record: its payload lies at `offset`, `length` bytes long, in {@link RingMemory.view}. */
-export type RecordHandler = (offset: number, length: number) => void;
+/** Receives one record: its payload lies at `offset`, `length` bytes long, in {@link RingMemory.view}. True for more. */
+export type RecordHandler = (offset: number, length: number) => boolean;
 
 /** Maps a ring buffer and walks its records. */
 export class RingMemory {
@@ -103,8 +103,7 @@ export class RingMemory {
           progress = true;
           if ((header & DISCARD) === 0) {
             count++;
-            handle(offset + HEADER_SIZE, length);
-            if (this.#closed) return count;
+            if (!handle(offset + HEADER_SIZE, length) || this.#closed) return count;
           }
           if (unpublished > publishAfter) publish();
         }

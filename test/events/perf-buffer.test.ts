@@ -146,6 +146,21 @@ kernelDescribe("a perf buffer", { needs: ["array_mmap"] }, () => {
     });
   });
 
+  it("gives nothing more to a callback that was told to stop, not even by itself", async () => {
+    await withBuffer({}, async (buffer, obj) => {
+      for (const cpu of cpus) emit(obj, 4, { cpu });
+      const seen: bigint[] = [];
+      const off = buffer.on(({ number }) => {
+        seen.push(number);
+        if (seen.length === 2) off();
+      });
+      expect(await eventually(() => seen.length === 2)).toBe(true);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      expect(seen.length).toBe(2);
+      expect([...seen, ...numbers(buffer.consume())].toSorted((a, b) => Number(a - b))).toEqual(upTo(4 * cpus.length));
+    });
+  });
+
   it("is polled, also for what wakes nobody yet", async () => {
     await withBuffer({ wakeupEvents: 10 }, (buffer, obj) => {
       expect(buffer.poll(0)).toEqual([]);

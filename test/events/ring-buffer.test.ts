@@ -105,6 +105,28 @@ kernelDescribe("a ring buffer", { needs: ["tracepoint", "ringbuf", "array_mmap"]
     });
   });
 
+  it("gives nothing more to a callback that has told it to stop", async () => {
+    await withLoaded("maps", noEdit, async (obj) => {
+      using ring = new RingBuffer<Uint8Array>(obj.map("ring"));
+      const number = (bytes: Uint8Array): number => new DataView(bytes.buffer).getUint32(0, true);
+      for (let i = 0; i < 10; i++) runFilter(obj, "touch_maps");
+      // What an iteration leaves over is decoded already, the rest is not.
+      for (const found of [0, 1]) {
+        if (found === 1) for await (const _ of ring) break;
+        for (let i = 0; i < 5; i++) runFilter(obj, "touch_maps");
+        const seen: unknown[][] = [];
+        const off = ring.on((...given) => {
+          seen.push(given);
+          if (seen.length === 2) off();
+        });
+        expect(await eventually(() => seen.length === 2)).toBe(true);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        expect(seen.map(({ length }) => length)).toEqual([1, 1]);
+      }
+      expect(ring.consume().map(number)).toEqual(Array.from({ length: 15 }, (_, i) => 6 + i));
+    });
+  });
+
   it("ends iterations by abort and by close", async () => {
     await withRing(async (ring) => {
       const stop = new AbortController();
