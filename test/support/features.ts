@@ -235,14 +235,16 @@ const probed = new Map<FeatureName, string | undefined>();
 
 /** Why the running kernel lacks a feature; undefined when it works. Tried once per process. */
 export function whyMissing(name: FeatureName): string | undefined {
-  if (!probed.has(name)) {
-    let reason: string | undefined;
-    try {
-      features[name].probe();
-    } catch (error) {
-      reason = error instanceof Error ? error.message : String(error);
-    }
-    probed.set(name, reason);
-  }
+  if (!probed.has(name)) probed.set(name, probe(name));
   return probed.get(name);
+}
+
+/** The same, tried anew. */
+export function probe(name: FeatureName): string | undefined {
+  try {
+    features[name].probe();
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 }

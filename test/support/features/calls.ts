@@ -80,13 +80,20 @@ export function text(value: string): Uint8Array {
   return new TextEncoder().encode(`${value}\0`);
 }
 
-/** `bpf(command)` with an attr of these fields. Throws ProbeError. */
+/** How often a request is made that the kernel puts off. */
+const ATTEMPTS = 20;
+
+/**
+ * `bpf(command)` with an attr of these fields. Throws ProbeError. Made again after EAGAIN: the verifier gives up when a
+ * signal is pending, which says nothing about the feature.
+ */
 export function bpf(command: number, size: number, fields: readonly Field[], what: string): number {
   const attr = struct(size, fields);
-  return checked(
-    alive(attr, () => ffi().bpf(command, ffi().address(attr), size)),
-    what,
-  );
+  const request = (): number => alive(attr, () => ffi().bpf(command, ffi().address(attr), size));
+  let result = request();
+  for (let attempt = 1; attempt < ATTEMPTS && result < 0 && errnoName(-result) === "EAGAIN"; attempt++)
+    result = request();
+  return checked(result, what);
 }
 
 /** Any other call; byte arrays are given by address. Throws ProbeError. */
