@@ -71,6 +71,7 @@ try {
 async function main(): Promise<number> {
   if (values.help) return print(help);
   if (values.list) return print(`${asText(listCells())}\n`);
+  checkNodes();
   const selected = selectKernels(positionals);
   if (values.shell) return shell();
   if (values.refresh) for (const kernel of selected) dropCached(kernelEntry(kernel));
@@ -87,7 +88,15 @@ async function main(): Promise<number> {
   report(runs, files);
   if (values.json !== undefined) writeJson(values.json, { kernelTests: files, runs });
   if (values["write-docs"]) writeDocs(runs, files);
-  return runs.every((run) => run.status === "passed") ? 0 : 1;
+  return runs.length > 0 && runs.every((run) => run.status === "passed") ? 0 : 1;
+}
+
+/** Throws for a choice of Node.js versions that would run nothing. */
+function checkNodes(): void {
+  const unknown = values.node?.find((node) => !majors().map(String).includes(node));
+  if (unknown !== undefined) throw new Error(`no Node.js ${unknown} here: ${majors().join(", ")}`);
+  if ((values.nodes || values.node !== undefined) && (positionals.length > 0 || values.file !== undefined))
+    throw new Error("--nodes and --node run the whole suite on this machine: give kernels and --file in another run");
 }
 
 /** The runs of an earlier `--json FILE`, with those that were made anew in their places. */
